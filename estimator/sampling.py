@@ -1,0 +1,104 @@
+"""Joint draws of uncertain quantities: scrambled Sobol points, rank correlations, inverse CDF.
+
+Every quantity has its own column, ordered by name, so the same scenario and seed give every
+alternative the same draws: differences between alternatives are then free of sampling noise.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from estimator.errors import InputError, unknown
+from estimator.quantity import FloatArray, Quantity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draws(Mapping[str, FloatArray]):
+    """Draws by input path; fixed inputs are 0-d arrays, uncertain ones have shape (n,)."""
+
+    columns: Mapping[str, FloatArray]
+    n: int
+    seed: int
+
+    def __getitem__(self, path: str) -> FloatArray:
+        return self.columns[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    def uncertain(self) -> dict[str, FloatArray]:
+        """Only the inputs that vary between draws."""
+        return {path: x for path, x in self.columns.items() if x.ndim}
+
+
+def sample(
+    quantities: Mapping[str, Quantity],
+    *,
+    n: int,
+    seed: int,
+    chances: Sequence[str] = (),
+    rank_correlations: Mapping[tuple[str, str], float] | None = None,
+) -> Draws:
+    """`n` joint draws of every quantity, and of one uniform number for each name in `chances`.
+
+    Scrambled Sobol points (scipy.stats.qmc; Owen 1995) through each quantity's inverse CDF; rank
+    correlations by a Gaussian copula. `n` should be a power of two.
+    """
+    uncertain = sorted(path for path, q in quantities.items() if not q.is_fixed)
+    columns = [*uncertain, *sorted(chances)]
+    uniforms = correlate(
+        dict(zip(columns, sobol(n, len(columns), seed).T, strict=True)), rank_correlations or {}
+    )
+    values = {path: np.asarray(q.numbers[0]) for path, q in quantities.items() if q.is_fixed}
+    values |= {path: quantities[path].ppf(uniforms[path]) for path in uncertain}
+    values |= {name: uniforms[name] for name in chances}
+    return Draws(columns=dict(sorted(values.items())), n=n, seed=seed)
+
+
+def sobol(n: int, dimensions: int, seed: int) -> FloatArray:
+    """Scrambled Sobol points of shape (n, dimensions), strictly inside the unit cube."""
+    from scipy.stats import qmc  # half a second to import: only where it is needed
+
+    if dimensions == 0:
+        return np.empty((n, 0))
+    points = qmc.Sobol(dimensions, scramble=True, rng=np.random.default_rng(seed)).random(n)
+    return np.clip(points, 2.0**-33, 1 - 2.0**-33)
+
+
+def correlate(
+    uniforms: Mapping[str, FloatArray], rank_correlations: Mapping[tuple[str, str], float]
+) -> dict[str, FloatArray]:
+    """The same uniform columns with the given Spearman correlations (Gaussian copula).
+
+    R_ij = 2 sin(pi rho_s / 6), z ~ N(0, R), u = Phi(z) (Kruskal 1958; Iman and Conover 1982).
+    Correlations that no joint distribution can have are an error, not repaired in silence.
+    """
+    names = sorted({name for pair in rank_correlations for name in pair})
+    missing = [name for name in names if name not in uniforms]
+    if missing:
+        raise unknown("uncertain input in correlations", missing[0], uniforms)
+    if not names:
+        return dict(uniforms)
+    target = np.eye(len(names))
+    for (a, b), rho in rank_correlations.items():
+        i, j = names.index(a), names.index(b)
+        target[i, j] = target[j, i] = normal_correlation(rho)
+    try:
+        factor = np.linalg.cholesky(target)
+    except np.linalg.LinAlgError:
+        raise InputError(
+            f"correlations between {', '.join(names)} contradict each other "
+            "(the matrix is not positive definite); make the largest ones smaller"
+        ) from None
+    z = np.stack([ndtri(uniforms[name]) for name in names])
+    return dict(uniforms) | dict(zip(names, ndtr(factor @ z), strict=True))
+
+
+def normal_correlation(spearman: float) -> float:
+    """Pearson correlation of the normals whose ranks correlate by `spearman`."""
+    return float(2 * np.sin(np.pi * spearman / 6))

@@ -1,0 +1,82 @@
+"""How a model is trained: the choices that decide memory, time and cost.
+
+A `TrainingRecipe` holds names and counts only; the formulas that read it are in `memory.py`,
+`throughput.py` and `estimator/llm/flops.py`.
+"""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Method = Literal["full", "lora", "qlora"]
+Precision = Literal["bf16", "fp16", "fp32", "amp"]
+Optimizer = Literal["adamw", "adamw_8bit", "paged_adamw_8bit", "adafactor", "sgd", "lion", "muon"]
+Checkpointing = Literal["none", "selective", "full"]
+AttentionKernel = Literal["flash", "sdpa", "eager"]
+Sharding = Literal["none", "zero1", "zero2", "zero3"]
+Stack = Literal[
+    "huggingface", "huggingface_fused", "torchtune", "deepspeed", "megatron", "vendor_tuned"
+]
+
+
+class TrainingRecipe(BaseModel):
+    """One way to run a fine-tuning job; every field has a default that a careful engineer uses."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    method: Method = "lora"
+    """Full fine-tuning, LoRA adapters, or LoRA on a 4-bit (NF4) base."""
+    precision: Precision = "bf16"
+    """`bf16`/`fp16`/`fp32`: weights and arithmetic alike; `amp`: fp32 weights under autocast."""
+    optimizer: Optimizer = "adamw"
+    """The optimizer; its states are kept per trainable parameter."""
+    sequence_length: int = Field(default=2048, ge=1, le=10_000_000)
+    """Tokens in one training sequence, padding included."""
+    micro_batch: int = Field(default=1, ge=1, le=65_536)
+    """Sequences in one forward pass on one GPU."""
+    gradient_accumulation: int = Field(default=16, ge=1, le=1_000_000)
+    """Micro-batches per optimizer step on each data-parallel rank."""
+    checkpointing: Checkpointing = "full"
+    """Activation checkpointing: what the forward pass forgets and the backward pass recomputes."""
+    attention: AttentionKernel = "sdpa"
+    """The attention kernel; `eager` materialises the score matrix."""
+    packing: bool = True
+    """Whether examples share a sequence (packing) or are padded to it."""
+    lora_rank: int = Field(default=16, ge=1, le=65_536)
+    """Rank of the adapters (LoRA and QLoRA only)."""
+    lora_targets: str | tuple[str, ...] = "all-linear"
+    """Which linear layers get adapters: `all-linear` or leaf names such as `q_proj`."""
+    sharding: Sharding = "none"
+    """What data-parallel ranks share: optimizer (1), gradients too (2), weights too (3, FSDP)."""
+    tensor_parallel: int = Field(default=1, ge=1, le=1024)
+    """GPUs that split each layer's matrices."""
+    pipeline_parallel: int = Field(default=1, ge=1, le=1024)
+    """GPUs that split the layers."""
+    context_parallel: int = Field(default=1, ge=1, le=1024)
+    """GPUs that split each sequence."""
+    expert_parallel: int = Field(default=1, ge=1, le=1024)
+    """GPUs that split the experts of a mixture-of-experts layer."""
+    compiled: bool = False
+    """Whether torch.compile fuses the element-wise work."""
+    stack: Stack = "huggingface"
+    """The training software: the gap between stacks is as large as that between GPUs."""
+
+    @model_validator(mode="after")
+    def _adapters_keep_a_base(self) -> Self:
+        if self.method == "qlora" and self.precision not in ("bf16", "fp16"):
+            raise ValueError("qlora computes in bf16 or fp16; set precision to one of them")
+        return self
+
+    @property
+    def tokens_per_micro_batch(self) -> int:
+        """Tokens in one forward pass on one data-parallel rank, padding included."""
+        return self.micro_batch * self.sequence_length
+
+    @property
+    def model_parallel(self) -> int:
+        """GPUs that hold one copy of the model between them (tensor x pipeline x context)."""
+        return self.tensor_parallel * self.pipeline_parallel * self.context_parallel
+
+    def data_parallel(self, gpus: int) -> int:
+        """Copies of the model that run side by side on `gpus` GPUs."""
+        return max(gpus // self.model_parallel, 1)
