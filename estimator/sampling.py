@@ -4,7 +4,7 @@ Every quantity has its own column, ordered by name, so the same scenario and see
 alternative the same draws: differences between alternatives are then free of sampling noise.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,19 +43,24 @@ def sample(
     seed: int,
     chances: Sequence[str] = (),
     rank_correlations: Mapping[tuple[str, str], float] | None = None,
+    cause_of: Callable[[str], str] = str,
 ) -> Draws:
     """`n` joint draws of every quantity, and of one uniform number for each name in `chances`.
 
     Scrambled Sobol points (scipy.stats.qmc; Owen 1995) through each quantity's inverse CDF; rank
-    correlations by a Gaussian copula. `n` should be a power of two.
+    correlations by a Gaussian copula. Quantities of the same `cause_of(path)` share one uniform:
+    when one is at its P80, so are the others. `n` should be a power of two.
     """
     uncertain = sorted(path for path, q in quantities.items() if not q.is_fixed)
-    columns = [*uncertain, *sorted(chances)]
-    uniforms = correlate(
-        dict(zip(columns, sobol(n, len(columns), seed).T, strict=True)), rank_correlations or {}
-    )
+    causes = sorted({cause_of(path) for path in uncertain})
+    names = [*causes, *sorted(chances)]
+    correlated = {
+        (cause_of(a), cause_of(b)): rho for (a, b), rho in (rank_correlations or {}).items()
+    }
+    points = sobol(n, len(names), seed).T
+    uniforms = correlate(dict(zip(names, points, strict=True)), correlated)
     values = {path: np.asarray(q.numbers[0]) for path, q in quantities.items() if q.is_fixed}
-    values |= {path: quantities[path].ppf(uniforms[path]) for path in uncertain}
+    values |= {path: quantities[path].ppf(uniforms[cause_of(path)]) for path in uncertain}
     values |= {name: uniforms[name] for name in chances}
     return Draws(columns=dict(sorted(values.items())), n=n, seed=seed)
 

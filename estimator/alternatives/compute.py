@@ -1,0 +1,201 @@
+"""GPUs of an alternative: hours of training runs and replicas for serving, rented or bought.
+
+The physics is computed once per scenario at its central inputs; draws enter as tokens, speed
+factors and prices, all of which scale its results.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+import pricing
+from estimator.alternatives.items import LineItem
+from estimator.alternatives.labels import training_tokens
+from estimator.alternatives.labour import cycle_people_usd
+from estimator.alternatives.outcome import in_scope
+from estimator.alternatives.tokens import input_tokens
+from estimator.alternatives.world import DAYS_PER_MONTH, HOURS_PER_MONTH, Timeline, World
+from estimator.hardware.cluster import Cluster
+from estimator.llm.parameters import count_parameters
+from estimator.llm.resolve import resolve_model
+from estimator.quantity import FloatArray
+from estimator.scenario import AlternativeId
+from estimator.serving.capacity import ReplicaCapacity, replica_capacity
+from estimator.serving.constants import serving_stack
+from estimator.serving.hardware import replica_hardware
+from estimator.serving.model import served_model
+from estimator.serving.replicas import replicas_needed
+from estimator.training.choose import choose_recipe
+from estimator.training.recipe import Method, Stack
+from estimator.training.throughput import step_time
+
+SECONDS_PER_HOUR = 3600.0
+SECONDS_PER_MONTH = HOURS_PER_MONTH * SECONDS_PER_HOUR
+RUN_INPUTS = (
+    "data.examples",
+    "data.tokens_per_example",
+    "training.epochs",
+    "data.padding_factor",
+    "training.speed_factor",
+)
+
+
+@cache
+def training_speed(
+    model: str, method: Method, gpu: str, gpus: int, sequence_length: int, rank: int, stack: Stack
+) -> float:
+    """Tokens per second and GPU of the fastest recipe that fits; InfeasiblePlan if none does."""
+    architecture = resolve_model(model).architecture
+    cluster = Cluster.of(pricing.gpu_spec(gpu), gpus)
+    recipe = choose_recipe(
+        architecture,
+        method=method,
+        cluster=cluster,
+        sequence_length=sequence_length,
+        lora_rank=rank,
+        stack=stack,
+    )
+    return float(step_time(architecture, recipe, cluster).tokens_per_second_per_gpu)
+
+
+def run_gpu_hours(world: World) -> FloatArray:
+    """GPU hours of one training run: tokens / (speed x factor), shape (n,)."""
+    t = world.scenario.training
+    speed = training_speed(
+        world.scenario.model, t.method, t.gpu, t.gpus, t.sequence_length, t.lora_rank, t.stack
+    )
+    factor = world.draws["training.speed_factor"]
+    return np.asarray(training_tokens(world.draws) / (speed * factor) / SECONDS_PER_HOUR)
+
+
+def run_wall_hours(world: World) -> FloatArray:
+    """Hours from start to end of one training run, shape (n,)."""
+    return run_gpu_hours(world) / world.scenario.training.gpus
+
+
+def training_gpus(timeline: Timeline, alternative: AlternativeId) -> tuple[LineItem, ...]:
+    """GPUs for the project's runs: rented by the hour, or bought at the start."""
+    world = timeline.world
+    if world.scenario.training.acquisition == "buy":
+        return bought_gpus(timeline)
+    d = world.draws
+    runs = 1 + d["training.search_runs"] + d[f"project.iterations.{alternative}"]
+    return (
+        LineItem(
+            name="GPUs for training runs",
+            category="GPUs for training",
+            amount_usd=np.asarray(
+                runs
+                * run_gpu_hours(world)
+                * d["training.failed_run_factor"]
+                * d["training.gpu_usd_per_hour"]
+            ),
+            profile=timeline.building,
+            formula="(final + search + evaluation rounds) x GPU hours of a run x failures x price",
+            inputs=(
+                *RUN_INPUTS,
+                "training.search_runs",
+                f"project.iterations.{alternative}",
+                "training.failed_run_factor",
+                "training.gpu_usd_per_hour",
+            ),
+        ),
+    )
+
+
+def bought_gpus(timeline: Timeline) -> tuple[LineItem, ...]:
+    """GPUs bought now, sold at the end of the horizon, housed and powered in between.
+
+    Their value falls in a straight line to the residual share at the end of their useful life.
+    """
+    world = timeline.world
+    d, gpus = world.draws, world.scenario.training.gpus
+    life_months = d["hardware.useful_life_years"] * 12
+    worn = np.minimum(world.months / life_months, 1.0)
+    left = 1 - (1 - d["hardware.residual_share"]) * worn
+    bought = np.zeros((max(np.size(left), 1), world.months))
+    bought[:, 0] = 1.0
+    bought[:, -1] -= np.atleast_1d(left)
+    price = gpus * d["hardware.purchase_usd_per_gpu"] * d["hardware.server_overhead_factor"]
+    kilowatts = gpus * pricing.gpu_spec(world.scenario.training.gpu).tdp_watts / 1000
+    electricity = d["hardware.pue"] * HOURS_PER_MONTH * d["hardware.electricity_usd_per_kwh"]
+    housing = kilowatts * (electricity + d["hardware.colocation_usd_per_kw_month"])
+    upkeep = price * d["hardware.ops_share"] / 12
+    return (
+        LineItem(
+            name="GPUs bought, less what they fetch at the end",
+            category="GPUs for training",
+            amount_usd=np.asarray(price),
+            profile=world.profile(bought),
+            formula="GPUs x price x server around them, less their value after the horizon",
+            inputs=(
+                "hardware.purchase_usd_per_gpu",
+                "hardware.server_overhead_factor",
+                "hardware.residual_share",
+                "hardware.useful_life_years",
+            ),
+        ),
+        LineItem(
+            name="Power, rack and upkeep of the GPUs",
+            category="GPUs for training",
+            amount_usd=np.asarray(housing + upkeep),
+            profile=world.profile(np.ones(world.months)),
+            formula="kW x (PUE x hours x electricity + rack) + upkeep, every month, busy or idle",
+            inputs=(
+                "hardware.pue",
+                "hardware.electricity_usd_per_kwh",
+                "hardware.colocation_usd_per_kw_month",
+                "hardware.ops_share",
+            ),
+        ),
+    )
+
+
+def retraining(
+    timeline: Timeline, alternative: AlternativeId, every_months: FloatArray
+) -> tuple[LineItem, ...]:
+    """People and GPUs of every retraining after go-live."""
+    world = timeline.world
+    d = world.draws
+    profile = timeline.cycles(every_months)
+    people = LineItem(
+        name="People who retrain",
+        category="running people",
+        amount_usd=cycle_people_usd(world, alternative, "retrain"),
+        profile=profile,
+        formula="person-days of a retraining x loaded day rate, each time",
+        inputs=(f"project.cycle_days.{alternative}.retrain", "training.retrain_months"),
+    )
+    if world.scenario.training.acquisition == "buy":
+        return (people,)
+    gpus = LineItem(
+        name="GPUs for retraining",
+        category="GPUs for training",
+        amount_usd=np.asarray(
+            run_gpu_hours(world) * d["training.failed_run_factor"] * d["training.gpu_usd_per_hour"]
+        ),
+        profile=profile,
+        formula="GPU hours of a run x failures x price, each time",
+        inputs=(*RUN_INPUTS, "training.retrain_months", "training.gpu_usd_per_hour"),
+    )
+    return (people, gpus)
+
+
+def replica(world: World, *, retrieves: bool) -> ReplicaCapacity:
+    """What one replica of the tuned model serves at each draw's tokens per request, shape (n,)."""
+    s, d = world.scenario.serving, world.draws
+    stack = serving_stack("vllm")
+    model = served_model(resolve_model(world.scenario.model).architecture, weights=s.precision)
+    hardware = replica_hardware(
+        pricing.gpu_spec(s.gpu), stack, gpus=s.gpus_per_replica, arithmetic=model.arithmetic
+    )
+    return replica_capacity(
+        model,
+        hardware,
+        stack,
+        input_tokens=input_tokens(d, tuned=True, retrieves=retrieves),
+        output_tokens=d["demand.output_tokens_per_request"],
+        ttft_seconds=s.ttft_seconds,
+        tpot_seconds=s.tpot_seconds,
+    )

@@ -1,0 +1,29 @@
+"""Tune an open model, host it yourself, and let it answer from retrieved passages too."""
+
+from estimator.alternatives.account import Account
+from estimator.alternatives.compute import gpu_notes, run_wall_hours
+from estimator.alternatives.labour import project, project_people
+from estimator.alternatives.outcome import outcome
+from estimator.alternatives.rag import reindexing
+from estimator.alternatives.self_hosted_finetune import own_model
+from estimator.alternatives.tokens import retrieval
+from estimator.alternatives.world import Timeline, World
+
+
+def account(world: World) -> Account:
+    """The skill of tuning with the knowledge of retrieval, and the bill for both."""
+    done = project(world, "finetune_rag", training_hours=run_wall_hours(world))
+    timeline = Timeline(world, done.go_live_months)
+    return Account(
+        id="finetune_rag",
+        items=(
+            project_people(timeline, done, "finetune_rag"),
+            *own_model(timeline, "finetune_rag", retrieves=True),
+            *retrieval(timeline),
+            reindexing(timeline, "finetune_rag"),
+            *outcome(timeline, "finetune_rag"),
+        ),
+        go_live_months=done.go_live_months,
+        project=done,
+        notes=gpu_notes(world, retrieves=True),
+    )

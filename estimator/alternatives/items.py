@@ -1,0 +1,89 @@
+"""What an alternative costs and brings: line items as an amount per draw times a monthly profile.
+
+Most money follows one of a few rhythms (spent before go-live, every month in operation, with the
+volume of requests). A line item is therefore an amount per draw, shape (n,), times a profile over
+months, shape (n, months) or (months,); its present value needs no array of its own.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from estimator.quantity import FloatArray
+
+Kind = Literal["cost", "benefit"]
+Category = Literal[
+    "people handling requests",
+    "project people",
+    "running people",
+    "data",
+    "GPUs for training",
+    "GPUs for serving",
+    "tokens",
+    "retrieval",
+    "fees",
+    "errors",
+    "avoided",
+    "gain",
+]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Profile:
+    """A rhythm over months: `monthly` of shape (n, months) or (months,), and its present value."""
+
+    monthly: FloatArray
+    present: FloatArray
+
+    @classmethod
+    def of(cls, monthly: FloatArray, discount: FloatArray) -> "Profile":
+        """The profile with its present value under discount factors of shape (months,)."""
+        return cls(monthly, np.asarray(monthly @ discount))
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class LineItem:
+    """One line of an alternative's account; amounts are positive for costs and benefits alike."""
+
+    name: str
+    category: Category
+    kind: Kind = "cost"
+    amount_usd: FloatArray
+    """Money per unit of the profile, shape (n,) or ()."""
+    profile: Profile
+    formula: str
+    """How the amount and the profile come about, in words."""
+    inputs: tuple[str, ...]
+    """Paths of the inputs behind it."""
+
+    def present_value_usd(self) -> FloatArray:
+        """Present value per draw, shape (n,) or ()."""
+        return np.asarray(self.amount_usd * self.profile.present)
+
+    def cash_usd(self) -> FloatArray:
+        """Undiscounted money per draw and month, shape (n, months)."""
+        return np.asarray(np.atleast_1d(self.amount_usd)[:, None] * self.profile.monthly)
+
+    @property
+    def sign(self) -> int:
+        """+1 for a benefit, -1 for a cost."""
+        return 1 if self.kind == "benefit" else -1
+
+
+def present_value_usd(items: Iterable[LineItem], kind: Kind, n: int) -> FloatArray:
+    """Present value of all items of one kind per draw, shape (n,)."""
+    total = np.zeros(n)
+    for item in items:
+        if item.kind == kind:
+            total += item.present_value_usd()
+    return total
+
+
+def net_cash_usd(items: Iterable[LineItem], n: int, months: int) -> FloatArray:
+    """Benefits minus costs per draw and month, undiscounted, shape (n, months)."""
+    total = np.zeros((n, months))
+    for item in items:
+        total += item.sign * item.cash_usd()
+    return total

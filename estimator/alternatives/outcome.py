@@ -1,0 +1,189 @@
+"""What every way's answers lead to: work left for people, hand-overs, errors, incidents, gains."""
+
+import numpy as np
+
+from estimator.alternatives.items import Category, LineItem
+from estimator.alternatives.quality import (
+    INCIDENT_CHANCE,
+    Way,
+    incident_count,
+    incident_rate,
+    resolution_rate,
+)
+from estimator.alternatives.world import Timeline, World
+from estimator.quantity import FloatArray
+
+VOLUME = ("demand.requests_per_month", "demand.growth_per_year")
+
+
+def doing_nothing_costs(world: World, category: Category = "avoided") -> LineItem:
+    """The cost of people handling everything, errors included: what any way avoids or keeps."""
+    d = world.draws
+    per_request = d["value.human_cost_usd_per_request"] + (
+        d["quality.error_rate.people"] * d["value.error_cost_usd"]
+    )
+    return LineItem(
+        name="What people would cost if nothing were done",
+        category=category,
+        kind="benefit",
+        amount_usd=np.asarray(d["demand.requests_per_month"] * per_request),
+        profile=world.whole_horizon,
+        formula="requests x (human cost + people's error rate x cost of an error)",
+        inputs=(
+            *VOLUME,
+            "value.human_cost_usd_per_request",
+            "quality.error_rate.people",
+            "value.error_cost_usd",
+        ),
+    )
+
+
+def people_handle_everything(world: World) -> tuple[LineItem, ...]:
+    """The account of doing nothing: people handle every request, and err as people do."""
+    return _people(world, share_left=world.growth)
+
+
+def outcome(timeline: Timeline, way: Way) -> tuple[LineItem, ...]:
+    """Line items that follow from how well `way` answers once it is live."""
+    world = timeline.world
+    d = world.draws
+    resolved = resolution_rate(d, way)
+    handled = d["demand.in_scope_share"] * resolved
+    share_left = world.growth - np.atleast_1d(handled)[:, None] * timeline.volume
+    return (
+        *_people(world, share_left),
+        _handovers(timeline, way, resolved),
+        _errors(timeline, way, resolved),
+        _incidents(timeline, way, resolved),
+        *_gain(timeline, way, resolved),
+        doing_nothing_costs(world),
+    )
+
+
+def _people(world: World, share_left: FloatArray) -> tuple[LineItem, ...]:
+    d = world.draws
+    profile = world.profile(share_left)
+    return (
+        LineItem(
+            name="People handle what is left",
+            category="people handling requests",
+            amount_usd=np.asarray(
+                d["demand.requests_per_month"] * d["value.human_cost_usd_per_request"]
+            ),
+            profile=profile,
+            formula="requests not resolved by the assistant x human cost",
+            inputs=(*VOLUME, "demand.in_scope_share", "value.human_cost_usd_per_request"),
+        ),
+        LineItem(
+            name="People's wrong answers",
+            category="errors",
+            amount_usd=np.asarray(
+                d["demand.requests_per_month"]
+                * d["quality.error_rate.people"]
+                * d["value.error_cost_usd"]
+            ),
+            profile=profile,
+            formula="requests handled by people x their error rate x cost of an error",
+            inputs=(*VOLUME, "quality.error_rate.people", "value.error_cost_usd"),
+        ),
+    )
+
+
+def in_scope(world: World) -> FloatArray:
+    """Requests an assistant may try in the first month, shape (n,) or ()."""
+    d = world.draws
+    return np.asarray(d["demand.requests_per_month"] * d["demand.in_scope_share"])
+
+
+def _handovers(timeline: Timeline, way: Way, resolved: FloatArray) -> LineItem:
+    d = timeline.world.draws
+    return LineItem(
+        name="Failed attempts handed to people",
+        category="people handling requests",
+        amount_usd=in_scope(timeline.world)
+        * (1 - resolved)
+        * d["value.handover_cost_usd_per_request"],
+        profile=timeline.requests,
+        formula="requests in scope x (1 - resolution rate) x cost of a hand-over",
+        inputs=(*VOLUME, *_quality_inputs(way), "value.handover_cost_usd_per_request"),
+    )
+
+
+def _errors(timeline: Timeline, way: Way, resolved: FloatArray) -> LineItem:
+    d = timeline.world.draws
+    return LineItem(
+        name="Wrong answers given",
+        category="errors",
+        amount_usd=in_scope(timeline.world)
+        * resolved
+        * d[f"quality.error_rate.{way}"]
+        * d["value.error_cost_usd"],
+        profile=timeline.requests,
+        formula="requests resolved x error rate among answers x cost of an error",
+        inputs=(
+            *VOLUME,
+            *_quality_inputs(way),
+            f"quality.error_rate.{way}",
+            "value.error_cost_usd",
+        ),
+    )
+
+
+def _incidents(timeline: Timeline, way: Way, resolved: FloatArray) -> LineItem:
+    world = timeline.world
+    d = world.draws
+    answers_per_unit = in_scope(world) * resolved
+    answers = answers_per_unit * timeline.volume.sum(axis=1)
+    count = incident_count(answers * incident_rate(d, way), d[INCIDENT_CHANCE])
+    per_answer = np.divide(count, answers, out=np.zeros(d.n), where=answers > 0)
+    tuned = ("quality.tuning_incident_multiplier",) if way.startswith("finetune") else ()
+    return LineItem(
+        name="Public or regulated incidents",
+        category="errors",
+        amount_usd=per_answer * answers_per_unit * d["value.incident_cost_usd"],
+        profile=timeline.requests,
+        formula="Poisson(answers x incident rate) x cost of an incident, spread over the answers",
+        inputs=(
+            "quality.incidents_per_million_answers",
+            *tuned,
+            "quality.moderated_share",
+            "value.incident_cost_usd",
+        ),
+    )
+
+
+def _gain(timeline: Timeline, way: Way, resolved: FloatArray) -> tuple[LineItem, ...]:
+    d = timeline.world.draws
+    worth = d["value.gain_usd_per_resolved_request"]
+    if not np.any(worth):
+        return ()
+    return (
+        LineItem(
+            name="Extra worth of requests resolved at once",
+            category="gain",
+            kind="benefit",
+            amount_usd=in_scope(timeline.world)
+            * resolved
+            * (1 - d[f"quality.error_rate.{way}"])
+            * worth,
+            profile=timeline.requests,
+            formula="requests resolved rightly x extra worth of one",
+            inputs=(*VOLUME, *_quality_inputs(way), "value.gain_usd_per_resolved_request"),
+        ),
+    )
+
+
+def _quality_inputs(way: Way) -> tuple[str, ...]:
+    shared = ("demand.in_scope_share", "quality.skill", "quality.knowledge_share")
+    own: dict[Way, tuple[str, ...]] = {
+        "prompting": ("quality.prompt_knowledge_share",),
+        "rag": ("quality.retrieval_recall",),
+        "finetune": ("quality.tuning_gain", "quality.tuning_gain_kept", "quality.memorised_share"),
+        "finetune_rag": (
+            "quality.tuning_gain",
+            "quality.tuning_gain_kept",
+            "quality.retrieval_recall",
+        ),
+        "saas": ("quality.retrieval_recall", "quality.saas_skill_ratio"),
+    }
+    return (*shared, *own[way])

@@ -1,0 +1,1 @@
+"""What leaves the tool: JSON, tables and text, shared by every face."""

@@ -1,0 +1,99 @@
+"""The decision as the user states it: one frozen tree of inputs, each declared once."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from estimator.quantity import Quantity
+from estimator.scenario.inputs import Section
+from estimator.scenario.need import Correlation, Demand, Knowledge, Quality, TuningData, Value
+from estimator.scenario.ways import Api, Managed, Pretrain, Saas, Serving, Team, Training
+from estimator.scenario.work import Project
+
+AlternativeId = Literal[
+    "status_quo",
+    "prompting",
+    "rag",
+    "managed_finetune",
+    "self_hosted_finetune",
+    "finetune_rag",
+    "saas",
+    "pretrain",
+]
+ALTERNATIVES: tuple[AlternativeId, ...] = (
+    "status_quo",
+    "prompting",
+    "rag",
+    "managed_finetune",
+    "self_hosted_finetune",
+    "finetune_rag",
+    "saas",
+    "pretrain",
+)
+
+
+class Scenario(Section):
+    """One decision: what is needed, the ways of getting there, and how far to look ahead."""
+
+    name: str = "Unnamed scenario"
+    """What the decision is called in reports."""
+    description: str = ""
+    """A sentence for the reader."""
+    horizon_months: Annotated[int, Field(ge=1, le=120)] = 36
+    """Months from the decision that costs and benefits are counted over."""
+    discount_rate_per_year: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.10
+    """Yearly discount rate; 0.10 is usual in studies of total economic impact."""
+    materiality_usd: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 10_000
+    """Differences in value below this do not matter to you."""
+    alternatives: tuple[AlternativeId, ...] = ALTERNATIVES
+    """The ways to compare; `status_quo` always takes part."""
+    model: str = "meta-llama/Llama-3.1-8B"
+    """Open model to tune: a catalogue name, a hub id, a config.json, or a bare size such as 7B."""
+
+    demand: Demand
+    """How many requests arrive."""
+    value: Value = Field(default_factory=Value)
+    """What a request costs or brings."""
+    quality: Quality = Field(default_factory=Quality)
+    """How well each way answers."""
+    knowledge: Knowledge = Field(default_factory=Knowledge)
+    """The company's documents."""
+    data: TuningData = Field(default_factory=TuningData)
+    """The examples to tune on."""
+    api: Api = Field(default_factory=Api)
+    """The API model of `prompting` and `rag`."""
+    managed: Managed = Field(default_factory=Managed)
+    """Tuning through somebody's API."""
+    saas: Saas = Field(default_factory=Saas)
+    """A bought assistant."""
+    training: Training = Field(default_factory=Training)
+    """Training it yourself."""
+    serving: Serving = Field(default_factory=Serving)
+    """Serving it yourself."""
+    pretrain: Pretrain = Field(default_factory=Pretrain)
+    """Training from scratch."""
+    team: Team = Field(default_factory=Team)
+    """The people."""
+    project: Project = Field(default_factory=Project)
+    """The work."""
+    correlations: tuple[Correlation, ...] = ()
+    """Inputs that move together, besides what the formulas share already."""
+
+    @field_validator("alternatives")
+    @classmethod
+    def _with_status_quo(cls, given: tuple[AlternativeId, ...]) -> tuple[AlternativeId, ...]:
+        chosen = set(given) | {"status_quo"}
+        return tuple(name for name in ALTERNATIVES if name in chosen)
+
+    @model_validator(mode="after")
+    def _correlated_inputs_exist(self) -> Self:
+        known = {path for path, quantity in self.quantities() if not quantity.is_fixed}
+        for pair in self.correlations:
+            for path in (pair.a, pair.b):
+                if path not in known:
+                    raise ValueError(f"correlations: {path!r} is not an uncertain input")
+        return self
+
+    def inputs(self) -> dict[str, Quantity]:
+        """Every quantity by path, in a fixed order."""
+        return dict(sorted(self.quantities()))

@@ -1,0 +1,171 @@
+"""What the company needs: demand, what an answer is worth, the knowledge behind it, quality."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from estimator.quantity import Quantity
+from estimator.scenario.inputs import (
+    Factor,
+    In,
+    Section,
+    Share,
+    TokensPerRequest,
+    UsdPerMonth,
+    UsdPerRequest,
+    YearlyChange,
+    sourced,
+)
+from pricing import assumption
+
+TaskFamily = Literal["classic_nlp", "knowledge", "reasoning", "coding", "math"]
+
+
+class Demand(Section):
+    """How many requests arrive, how they grow, and how long they are."""
+
+    requests_per_month: Annotated[Quantity, In("requests/month", 0)]
+    """Requests (conversations, documents, questions) that arrive in the first month."""
+    growth_per_year: YearlyChange = sourced("demand.growth_per_year")
+    """Growth of the requests per year, compounding monthly."""
+    in_scope_share: Share = sourced("demand.in_scope_share")
+    """Share of the requests that an assistant may try at all."""
+    input_tokens_per_request: TokensPerRequest = sourced("demand.input_tokens_per_request")
+    """Tokens of the request itself with its history, before instructions and retrieved text."""
+    output_tokens_per_request: TokensPerRequest = sourced("demand.output_tokens_per_request")
+    """Tokens that the model writes for one request."""
+    peak_to_mean: Factor = sourced("demand.peak_to_mean")
+    """Busiest hour of the month over the mean hour: it sizes what serves."""
+
+
+class Value(Section):
+    """What a request costs or brings, by how it ends."""
+
+    human_cost_usd_per_request: UsdPerRequest = sourced("value.human_cost_usd_per_request")
+    """Loaded cost of a person handling one request from start to end."""
+    gain_usd_per_resolved_request: UsdPerRequest = Field(default_factory=lambda: Quantity.of(0))
+    """Extra worth of a request resolved at once by the assistant (speed, revenue); often 0."""
+    handover_cost_usd_per_request: UsdPerRequest = sourced("value.handover_cost_usd_per_request")
+    """Extra cost when an assistant tries, fails and hands over to a person."""
+    error_cost_usd: Annotated[Quantity, In("USD/error", 0)] = sourced("value.error_cost_usd")
+    """Cost of one wrong answer that was given: repair, goodwill, churn."""
+    incident_cost_usd: Annotated[Quantity, In("USD/incident", 0)] = sourced(
+        "value.incident_cost_usd"
+    )
+    """Cost of one public or regulated incident caused by an answer."""
+
+
+class ErrorRates(Section):
+    """Share of the given answers that are wrong, by who gives them."""
+
+    people: Share = sourced("quality.error_rate.people")
+    """People answering as today."""
+    prompting: Share = sourced("quality.error_rate.prompting")
+    """An API model without retrieval."""
+    rag: Share = sourced("quality.error_rate.rag")
+    """An API model grounded in retrieved text."""
+    finetune: Share = sourced("quality.error_rate.finetune")
+    """A tuned model without retrieval: tuning does not stop it from making things up."""
+    finetune_rag: Share = sourced("quality.error_rate.finetune_rag")
+    """A tuned model grounded in retrieved text."""
+    saas: Share = sourced("quality.error_rate.saas")
+    """A bought assistant, whatever its vendor claims."""
+
+
+class Quality(Section):
+    """How well each way answers: skill at the task times access to the knowledge it needs."""
+
+    task_family: TaskFamily = "knowledge"
+    """Kind of task; sets what tuning is known to gain on such tasks."""
+    skill: Share = sourced("quality.skill")
+    """Share of in-scope requests that a well-prompted large API model resolves given all it needs
+    to know."""
+    knowledge_share: Share = sourced("quality.knowledge_share")
+    """Share of in-scope requests that cannot be resolved without the company's own knowledge."""
+    retrieval_recall: Share = sourced("quality.retrieval_recall")
+    """Share of those for which retrieval finds the right passage."""
+    prompt_knowledge_share: Share = sourced("quality.prompt_knowledge_share")
+    """Share of those whose knowledge fits into a fixed prompt."""
+    memorised_share: Share = sourced("quality.memorised_share")
+    """Share of the knowledge gain of retrieval that tuning alone achieves."""
+    tuning_gain: Annotated[Quantity, In("score", -1, 1)] = Field(
+        default_factory=lambda data: assumption(
+            f"quality.tuning_gain.{data.get('task_family', 'knowledge')}"
+        )
+    )
+    """Score of a tuned small model minus that of a large general one, as a share of all tasks."""
+    tuning_gain_kept: Share = sourced("quality.tuning_gain_kept")
+    """Share of that gain left once the large model is prompted with care and newer."""
+    saas_skill_ratio: Factor = sourced("quality.saas_skill_ratio")
+    """Resolution rate of the bought assistant over that of RAG built in-house."""
+    error_rate: ErrorRates = Field(default_factory=ErrorRates)
+    """Share of wrong answers among those given."""
+    incidents_per_million_answers: Annotated[Quantity, In("1/million answers", 0)] = sourced(
+        "quality.incidents_per_million_answers"
+    )
+    """Public or regulated incidents per million answers of an untuned, guarded model."""
+    tuning_incident_multiplier: Factor = sourced("quality.tuning_incident_multiplier")
+    """How many times more often a benignly tuned model answers harmfully."""
+    moderated_share: Share = sourced("quality.moderated_share")
+    """Share of such answers that a guard catches before they are seen."""
+
+
+class Knowledge(Section):
+    """The company's documents and what it takes to keep them within reach of a model."""
+
+    corpus_tokens: Annotated[Quantity, In("tokens", 0)] = sourced("knowledge.corpus_tokens")
+    """Tokens in the documents that answers must draw on."""
+    changed_share_per_month: Share = sourced("knowledge.changed_share_per_month")
+    """Share of that knowledge that changes within a month."""
+    instruction_tokens_per_request: TokensPerRequest = sourced(
+        "knowledge.instruction_tokens_per_request"
+    )
+    """Instructions and examples sent with every request to an untuned model."""
+    tuned_instruction_tokens_per_request: TokensPerRequest = sourced(
+        "knowledge.tuned_instruction_tokens_per_request"
+    )
+    """The same for a tuned model, which has learnt most of them."""
+    retrieved_tokens_per_request: TokensPerRequest = sourced(
+        "knowledge.retrieved_tokens_per_request"
+    )
+    """Retrieved text sent with every request by RAG."""
+    vector_store_usd_per_month: UsdPerMonth = sourced("knowledge.vector_store_usd_per_month")
+    """Fixed fee of the vector store."""
+    rerank_usd_per_thousand_requests: Annotated[Quantity, In("USD/thousand requests", 0)] = sourced(
+        "knowledge.rerank_usd_per_thousand_requests"
+    )
+    """Fee of the reranker."""
+
+
+class TuningData(Section):
+    """The examples a model is tuned on."""
+
+    examples: Annotated[Quantity, In("examples", 1)] = sourced("data.examples")
+    """Examples in the training set."""
+    tokens_per_example: Annotated[Quantity, In("tokens/example", 1)] = sourced(
+        "data.tokens_per_example"
+    )
+    """Tokens of one example, question and answer together."""
+    ready_share: Share = sourced("data.ready_share")
+    """Share of the examples that exist already, with answers good enough to learn from."""
+    label_usd_per_example: Annotated[Quantity, In("USD/example", 0)] = sourced(
+        "labelling.written_general_usd_per_example"
+    )
+    """Price of having one missing example written and checked."""
+    renewed_share: Share = sourced("data.renewed_share")
+    """Share of the examples replaced at each retraining."""
+    rework_factor: Factor = sourced("labelling.rework_factor")
+    """Examples paid for over examples kept."""
+    padding_factor: Factor = sourced("data.padding_factor")
+    """Tokens processed over tokens learnt from: 1.0 when packed perfectly."""
+
+
+class Correlation(Section):
+    """Two uncertain inputs that move together."""
+
+    a: str
+    """Path of one input, such as `quality.skill`."""
+    b: str
+    """Path of the other."""
+    rank: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
+    """Spearman rank correlation."""
