@@ -1,12 +1,13 @@
 """Tune an open model, host it yourself, and let it answer from retrieved passages too."""
 
 from estimator.alternatives.account import Account
-from estimator.alternatives.compute import gpu_notes, run_wall_hours
 from estimator.alternatives.labour import project, project_people
 from estimator.alternatives.outcome import outcome
 from estimator.alternatives.rag import reindexing
 from estimator.alternatives.self_hosted_finetune import own_model
+from estimator.alternatives.serving_gpus import serving_notes
 from estimator.alternatives.tokens import retrieval
+from estimator.alternatives.training_gpus import run_wall_hours
 from estimator.alternatives.world import Timeline, World
 
 
@@ -25,5 +26,5 @@ def account(world: World) -> Account:
         ),
         go_live_months=done.go_live_months,
         project=done,
-        notes=gpu_notes(world, retrieves=True),
+        notes=serving_notes(timeline, retrieves=True),
     )

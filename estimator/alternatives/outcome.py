@@ -1,8 +1,10 @@
 """What every way's answers lead to: work left for people, hand-overs, errors, incidents, gains."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from estimator.alternatives.items import Category, LineItem
+from estimator.alternatives.items import LineItem
 from estimator.alternatives.quality import (
     INCIDENT_CHANCE,
     Way,
@@ -16,30 +18,16 @@ from estimator.quantity import FloatArray
 VOLUME = ("demand.requests_per_month", "demand.growth_per_year")
 
 
-def doing_nothing_costs(world: World, category: Category = "avoided") -> LineItem:
-    """The cost of people handling everything, errors included: what any way avoids or keeps."""
-    d = world.draws
-    per_request = d["value.human_cost_usd_per_request"] + (
-        d["quality.error_rate.people"] * d["value.error_cost_usd"]
-    )
-    return LineItem(
-        name="What people would cost if nothing were done",
-        category=category,
-        kind="benefit",
-        amount_usd=np.asarray(d["demand.requests_per_month"] * per_request),
-        profile=world.whole_horizon,
-        formula="requests x (human cost + people's error rate x cost of an error)",
-        inputs=(
-            *VOLUME,
-            "value.human_cost_usd_per_request",
-            "quality.error_rate.people",
-            "value.error_cost_usd",
-        ),
+def avoided(world: World) -> tuple[LineItem, ...]:
+    """What doing nothing would cost, as a benefit: every way is valued against it."""
+    return tuple(
+        replace(item, name=f"Avoided: {item.name.lower()}", category="avoided", kind="benefit")
+        for item in people_handle_everything(world)
     )
 
 
 def people_handle_everything(world: World) -> tuple[LineItem, ...]:
-    """The account of doing nothing: people handle every request, and err as people do."""
+    """The costs of doing nothing: people handle every request, and err as people do."""
     return _people(world, share_left=world.growth)
 
 
@@ -56,7 +44,7 @@ def outcome(timeline: Timeline, way: Way) -> tuple[LineItem, ...]:
         _errors(timeline, way, resolved),
         _incidents(timeline, way, resolved),
         *_gain(timeline, way, resolved),
-        doing_nothing_costs(world),
+        *avoided(world),
     )
 
 

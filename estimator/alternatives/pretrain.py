@@ -3,11 +3,11 @@
 import numpy as np
 
 from estimator.alternatives.account import Account
-from estimator.alternatives.compute import pretraining
 from estimator.alternatives.items import LineItem
 from estimator.alternatives.labour import project, project_people
 from estimator.alternatives.outcome import outcome
 from estimator.alternatives.self_hosted_finetune import own_model
+from estimator.alternatives.training_gpus import pretraining
 from estimator.alternatives.world import Timeline, World
 
 

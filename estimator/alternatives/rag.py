@@ -20,7 +20,7 @@ REINDEX_MONTHS = 1.0  # the rate of change is per month, and so is the upkeep th
 
 
 def account(world: World) -> Account:
-    """Knowledge stays in an index that is as fresh as its upkeep; every answer pays for passages."""
+    """Knowledge stays in an index, as fresh as its upkeep; every answer pays for passages."""
     done = project(world, "rag")
     timeline = Timeline(world, done.go_live_months)
     return Account(

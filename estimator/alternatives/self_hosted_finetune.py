@@ -1,13 +1,6 @@
 """Tune an open model and host it yourself: GPUs rented or bought, MLOps people, your own uptime."""
 
 from estimator.alternatives.account import Account
-from estimator.alternatives.compute import (
-    gpu_notes,
-    retraining,
-    run_wall_hours,
-    serving_gpus,
-    training_gpus,
-)
 from estimator.alternatives.items import LineItem
 from estimator.alternatives.labels import labelling
 from estimator.alternatives.labour import (
@@ -17,6 +10,8 @@ from estimator.alternatives.labour import (
     running_people,
 )
 from estimator.alternatives.outcome import outcome
+from estimator.alternatives.serving_gpus import serving_gpus, serving_notes
+from estimator.alternatives.training_gpus import retraining, run_wall_hours, training_gpus
 from estimator.alternatives.world import Timeline, World
 from estimator.scenario import AlternativeId
 
@@ -34,7 +29,7 @@ def account(world: World) -> Account:
         ),
         go_live_months=done.go_live_months,
         project=done,
-        notes=gpu_notes(world, retrieves=False),
+        notes=serving_notes(timeline, retrieves=False),
     )
 
 

@@ -55,7 +55,7 @@ def value_with_unit(x: float, unit: str | None, digits: int = 2) -> str:
         return f"{significant(100 * x, digits)} %{per}"
     if what == "USD":
         return f"{money(x, digits)}{per}"
-    if what in ("count", "ratio", ""):
+    if what in ("count", "factor", "score", ""):
         return f"{significant(x, digits)}{per}"
     return f"{significant(x, digits)} {what}{per}"
 

@@ -1,4 +1,4 @@
-"""A comparison for the terminal: verdict first, then chance, money, time, and what would flip it."""
+"""A comparison for the terminal: verdict first, then chances, money, time, and what flips it."""
 
 from collections.abc import Iterator
 
@@ -77,7 +77,7 @@ def summary_table(comparison: Comparison) -> Table:
             f"({money(npv['p10'] or 0.0)} to {money(npv['p90'] or 0.0)})",
             money(float(np.median(outcome.tco_usd))),
             _months(outcome.account.go_live_months),
-            _months(outcome.payback_months),
+            _months(outcome.payback_months) if outcome.account.project else "-",
             style="bold" if best else None,
         )
     return table
@@ -147,7 +147,8 @@ def _footer(comparison: Comparison) -> str:
     oldest = min(oldest for oldest, _ in pricing.prices_as_of().values())
     rate = comparison.scenario.discount_rate_per_year
     return (
-        f"{comparison.draws.n:,} draws, seed {comparison.draws.seed}, tuneroi {comparison.version}; "
+        f"{comparison.draws.n:,} draws, seed {comparison.draws.seed}, "
+        f"tuneroi {comparison.version}; "
         f"discounted at {percent(rate)} a year, first month undiscounted; "
         f"facts from {oldest} to {newest}"
     )

@@ -6,8 +6,16 @@ from pydantic import Field, field_validator, model_validator
 
 from estimator.quantity import Quantity
 from estimator.scenario.inputs import Section
-from estimator.scenario.need import Correlation, Demand, Knowledge, Quality, TuningData, Value
-from estimator.scenario.ways import Api, Managed, Pretrain, Saas, Serving, Team, Training
+from estimator.scenario.need import (
+    Correlation,
+    Demand,
+    Knowledge,
+    Quality,
+    TuningData,
+    Value,
+    errors_move_together,
+)
+from estimator.scenario.ways import Api, Managed, Owning, Pretrain, Saas, Serving, Team, Training
 from estimator.scenario.work import Project
 
 AlternativeId = Literal[
@@ -68,6 +76,8 @@ class Scenario(Section):
     """A bought assistant."""
     training: Training = Field(default_factory=Training)
     """Training it yourself."""
+    owning: Owning = Field(default_factory=Owning)
+    """What GPUs of your own cost beside their price."""
     serving: Serving = Field(default_factory=Serving)
     """Serving it yourself."""
     pretrain: Pretrain = Field(default_factory=Pretrain)
@@ -76,8 +86,13 @@ class Scenario(Section):
     """The people."""
     project: Project = Field(default_factory=Project)
     """The work."""
-    correlations: tuple[Correlation, ...] = ()
-    """Inputs that move together, besides what the formulas share already."""
+    correlations: tuple[Correlation, ...] = Field(
+        default_factory=lambda data: (
+            errors_move_together(data["quality"]) if "quality" in data else ()
+        )
+    )
+    """Inputs that move together, besides what the formulas share already; unless given, the error
+    rates of all assistants, because a hard task is hard for each of them."""
 
     @field_validator("alternatives")
     @classmethod

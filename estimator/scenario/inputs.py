@@ -54,7 +54,7 @@ UsdPerMonth = Annotated[Quantity, In("USD/month", 0)]
 UsdPerGpuHour = Annotated[Quantity, In("USD/GPU-hour", 0)]
 UsdPerMtok = Annotated[Quantity, In("USD/Mtok", 0)]
 TokensPerRequest = Annotated[Quantity, In("tokens/request", 0)]
-YearlyChange = Annotated[Quantity, In("share", -0.9, 20)]
+YearlyChange = Annotated[Quantity, In("share/year", -0.9, 20)]
 
 
 def sourced(assumption_id: str) -> Any:

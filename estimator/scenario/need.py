@@ -1,5 +1,6 @@
 """What the company needs: demand, what an answer is worth, the knowledge behind it, quality."""
 
+from itertools import combinations
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -59,17 +60,17 @@ class ErrorRates(Section):
     """Share of the given answers that are wrong, by who gives them."""
 
     people: Share = sourced("quality.error_rate.people")
-    """People answering as today."""
+    """Share of people's answers that are wrong."""
     prompting: Share = sourced("quality.error_rate.prompting")
-    """An API model without retrieval."""
+    """Share of wrong answers from an API model without retrieval."""
     rag: Share = sourced("quality.error_rate.rag")
-    """An API model grounded in retrieved text."""
+    """Share of wrong answers from an API model grounded in retrieved text."""
     finetune: Share = sourced("quality.error_rate.finetune")
-    """A tuned model without retrieval: tuning does not stop it from making things up."""
+    """Share of wrong answers from a tuned model; tuning does not stop it from making things up."""
     finetune_rag: Share = sourced("quality.error_rate.finetune_rag")
-    """A tuned model grounded in retrieved text."""
+    """Share of wrong answers from a tuned model grounded in retrieved text."""
     saas: Share = sourced("quality.error_rate.saas")
-    """A bought assistant, whatever its vendor claims."""
+    """Share of wrong answers from a bought assistant; vendors' claims are not evidence."""
 
 
 class Quality(Section):
@@ -169,3 +170,14 @@ class Correlation(Section):
     """Path of the other."""
     rank: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
     """Spearman rank correlation."""
+
+
+def errors_move_together(quality: Quality) -> tuple[Correlation, ...]:
+    """The correlations of the assistants' uncertain error rates with one another."""
+    rank = round(assumption("quality.error_rate_correlation").median(), 2)
+    uncertain = [
+        f"quality.error_rate.{name}"
+        for name in ErrorRates.model_fields
+        if name != "people" and not getattr(quality.error_rate, name).is_fixed
+    ]
+    return tuple(Correlation(a=a, b=b, rank=rank) for a, b in combinations(uncertain, 2))

@@ -1,8 +1,8 @@
 """The ways of getting there: what each needs bought, run and staffed."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 import pricing
 from estimator.hardware.calibration import shipped_calibration
@@ -158,6 +158,10 @@ class Training(Section):
         default_factory=lambda data: pricing.gpu_price(data["gpu"])
     )
     """Rental price of one GPU for one hour."""
+    purchase_usd_per_gpu: Annotated[Quantity, In("USD/GPU", 0)] | None = Field(
+        default_factory=lambda data: _purchase_price(data["gpu"])
+    )
+    """Price of buying one GPU; must be given where no street price is known."""
     epochs: Annotated[Quantity, In("epochs", 0.01)] = sourced("training.epochs")
     """Passes over the training set."""
     sequence_length: Annotated[int, Field(ge=16, le=1_000_000)] = 2048
@@ -178,6 +182,43 @@ class Training(Section):
     """GPU hours paid for over GPU hours of runs that finished."""
     retrain_months: Months = sourced("training.retrain_months")
     """Months between retrainings, because knowledge and base models age."""
+
+    @model_validator(mode="after")
+    def _a_price_to_buy_at(self) -> Self:
+        if self.acquisition == "buy" and self.purchase_usd_per_gpu is None:
+            raise ValueError(
+                f"acquisition is buy, but no purchase price of {self.gpu!r} is known; "
+                "give purchase_usd_per_gpu"
+            )
+        return self
+
+
+def _purchase_price(gpu: str) -> Quantity | None:
+    price = pricing.gpu_spec(gpu).purchase_price_usd
+    return price.model_copy(update={"unit": None}) if price else None
+
+
+class Owning(Section):
+    """What GPUs of your own cost beside their price."""
+
+    server_overhead_factor: Factor = sourced("hardware.server_overhead_factor")
+    """Price of the whole server over that of its GPUs."""
+    electricity_usd_per_kwh: Annotated[Quantity, In("USD/kWh", 0)] = sourced(
+        "hardware.electricity_usd_per_kwh"
+    )
+    """Price of electricity."""
+    pue: Factor = sourced("hardware.pue")
+    """Power of the whole data centre over that of its servers."""
+    colocation_usd_per_kw_month: Annotated[Quantity, In("USD/kW-month", 0)] = sourced(
+        "hardware.colocation_usd_per_kw_month"
+    )
+    """Rack space and connection."""
+    ops_share: Annotated[Quantity, In("share", 0, 1)] = sourced("hardware.ops_share")
+    """Support and repair per year, as a share of the price."""
+    useful_life_years: Annotated[Quantity, In("years", 0.5)] = sourced("hardware.useful_life_years")
+    """Years until only the residual value is left."""
+    residual_share: Share = sourced("hardware.residual_share")
+    """What is left of the price after that."""
 
 
 class Serving(Section):

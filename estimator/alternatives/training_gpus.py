@@ -1,7 +1,7 @@
-"""GPUs of an alternative: hours of training runs and replicas for serving, rented or bought.
+"""GPUs for training: hours of runs, rented or bought, retraining, and training from scratch.
 
-The physics is computed once per scenario at its central inputs; draws enter as tokens, speed
-factors and prices, all of which scale its results.
+The physics is computed once per scenario; draws enter as tokens, speed factors and prices, all of
+which scale its results.
 """
 
 from dataclasses import dataclass
@@ -13,25 +13,17 @@ import pricing
 from estimator.alternatives.items import LineItem
 from estimator.alternatives.labels import training_tokens
 from estimator.alternatives.labour import cycle_people_usd
-from estimator.alternatives.outcome import in_scope
-from estimator.alternatives.tokens import input_tokens
-from estimator.alternatives.world import DAYS_PER_MONTH, HOURS_PER_MONTH, Timeline, World
+from estimator.alternatives.world import HOURS_PER_MONTH, Timeline, World
 from estimator.hardware.cluster import Cluster
 from estimator.llm.parameters import count_parameters
 from estimator.llm.resolve import resolve_model
 from estimator.quantity import FloatArray
 from estimator.scenario import AlternativeId
-from estimator.serving.capacity import ReplicaCapacity, replica_capacity
-from estimator.serving.constants import serving_stack
-from estimator.serving.hardware import replica_hardware
-from estimator.serving.model import served_model
-from estimator.serving.replicas import replicas_needed
 from estimator.training.choose import choose_recipe
 from estimator.training.recipe import Method, Stack
 from estimator.training.throughput import step_time
 
 SECONDS_PER_HOUR = 3600.0
-SECONDS_PER_MONTH = HOURS_PER_MONTH * SECONDS_PER_HOUR
 RUN_INPUTS = (
     "data.examples",
     "data.tokens_per_example",
@@ -111,17 +103,17 @@ def bought_gpus(timeline: Timeline) -> tuple[LineItem, ...]:
     """
     world = timeline.world
     d, gpus = world.draws, world.scenario.training.gpus
-    life_months = d["hardware.useful_life_years"] * 12
+    life_months = d["owning.useful_life_years"] * 12
     worn = np.minimum(world.months / life_months, 1.0)
-    left = 1 - (1 - d["hardware.residual_share"]) * worn
+    left = 1 - (1 - d["owning.residual_share"]) * worn
     bought = np.zeros((max(np.size(left), 1), world.months))
     bought[:, 0] = 1.0
     bought[:, -1] -= np.atleast_1d(left)
-    price = gpus * d["hardware.purchase_usd_per_gpu"] * d["hardware.server_overhead_factor"]
+    price = gpus * d["training.purchase_usd_per_gpu"] * d["owning.server_overhead_factor"]
     kilowatts = gpus * pricing.gpu_spec(world.scenario.training.gpu).tdp_watts / 1000
-    electricity = d["hardware.pue"] * HOURS_PER_MONTH * d["hardware.electricity_usd_per_kwh"]
-    housing = kilowatts * (electricity + d["hardware.colocation_usd_per_kw_month"])
-    upkeep = price * d["hardware.ops_share"] / 12
+    electricity = d["owning.pue"] * HOURS_PER_MONTH * d["owning.electricity_usd_per_kwh"]
+    housing = kilowatts * (electricity + d["owning.colocation_usd_per_kw_month"])
+    upkeep = price * d["owning.ops_share"] / 12
     return (
         LineItem(
             name="GPUs bought, less what they fetch at the end",
@@ -130,10 +122,10 @@ def bought_gpus(timeline: Timeline) -> tuple[LineItem, ...]:
             profile=world.profile(bought),
             formula="GPUs x price x server around them, less their value after the horizon",
             inputs=(
-                "hardware.purchase_usd_per_gpu",
-                "hardware.server_overhead_factor",
-                "hardware.residual_share",
-                "hardware.useful_life_years",
+                "training.purchase_usd_per_gpu",
+                "owning.server_overhead_factor",
+                "owning.residual_share",
+                "owning.useful_life_years",
             ),
         ),
         LineItem(
@@ -143,10 +135,10 @@ def bought_gpus(timeline: Timeline) -> tuple[LineItem, ...]:
             profile=world.profile(np.ones(world.months)),
             formula="kW x (PUE x hours x electricity + rack) + upkeep, every month, busy or idle",
             inputs=(
-                "hardware.pue",
-                "hardware.electricity_usd_per_kwh",
-                "hardware.colocation_usd_per_kw_month",
-                "hardware.ops_share",
+                "owning.pue",
+                "owning.electricity_usd_per_kwh",
+                "owning.colocation_usd_per_kw_month",
+                "owning.ops_share",
             ),
         ),
     )
@@ -182,20 +174,27 @@ def retraining(
     return (people, gpus)
 
 
-def replica(world: World, *, retrieves: bool) -> ReplicaCapacity:
-    """What one replica of the tuned model serves at each draw's tokens per request, shape (n,)."""
-    s, d = world.scenario.serving, world.draws
-    stack = serving_stack("vllm")
-    model = served_model(resolve_model(world.scenario.model).architecture, weights=s.precision)
-    hardware = replica_hardware(
-        pricing.gpu_spec(s.gpu), stack, gpus=s.gpus_per_replica, arithmetic=model.arithmetic
-    )
-    return replica_capacity(
-        model,
-        hardware,
-        stack,
-        input_tokens=input_tokens(d, tuned=True, retrieves=retrieves),
-        output_tokens=d["demand.output_tokens_per_request"],
-        ttft_seconds=s.ttft_seconds,
-        tpot_seconds=s.tpot_seconds,
-    )
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Pretraining:
+    """A run from scratch, per draw."""
+
+    parameters: int
+    gpus: int
+    tokens: FloatArray
+    gpu_hours: FloatArray
+
+    @property
+    def wall_hours(self) -> FloatArray:
+        """Hours from start to end, shape (n,)."""
+        return self.gpu_hours / self.gpus
+
+
+def pretraining(world: World) -> Pretraining:
+    """Training the scenario's model from scratch on tokens-per-parameter times its size."""
+    t, gpus = world.scenario.training, world.scenario.pretrain.gpus
+    model = world.scenario.model
+    parameters = count_parameters(resolve_model(model).architecture).active
+    speed = training_speed(model, "full", t.gpu, gpus, t.sequence_length, t.lora_rank, t.stack)
+    tokens = np.asarray(parameters * world.draws["pretrain.tokens_per_parameter"])
+    hours = tokens / (speed * world.draws["training.speed_factor"]) / SECONDS_PER_HOUR
+    return Pretraining(parameters=parameters, gpus=gpus, tokens=tokens, gpu_hours=np.asarray(hours))

@@ -1,0 +1,33 @@
+"""How old the facts are."""
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+from functools import cache
+from types import MappingProxyType
+
+from estimator.errors import InputError
+from pricing.table import DATA, read_as_of
+
+STALE_AFTER = timedelta(days=90)
+
+
+@cache
+def prices_as_of() -> Mapping[str, tuple[str, str]]:
+    """Oldest and newest date of the sources of every table, by the table's name."""
+    dates = {path.stem: sorted(read_as_of(path)) for path in sorted(DATA.glob("*.csv"))}
+    return MappingProxyType({table: (found[0], found[-1]) for table, found in dates.items()})
+
+
+def stale(as_of: str, today: date) -> bool:
+    """Whether a source of this date is over 90 days old; a month counts from its last day."""
+    return today - _last_day(as_of) > STALE_AFTER
+
+
+def _last_day(as_of: str) -> date:
+    try:
+        if len(as_of) > len("2026-01"):
+            return date.fromisoformat(as_of)
+        first = date.fromisoformat(f"{as_of}-01")
+    except ValueError:
+        raise InputError(f"{as_of!r} is not a date (YYYY-MM or YYYY-MM-DD)") from None
+    return (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
