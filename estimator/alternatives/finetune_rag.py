@@ -5,7 +5,7 @@ from estimator.alternatives.labour import project, project_people
 from estimator.alternatives.outcome import outcome
 from estimator.alternatives.rag import reindexing
 from estimator.alternatives.self_hosted_finetune import own_model
-from estimator.alternatives.serving_gpus import serving_notes
+from estimator.alternatives.serving_gpus import fleet, serving_notes
 from estimator.alternatives.tokens import retrieval
 from estimator.alternatives.training_gpus import run_wall_hours
 from estimator.alternatives.world import Timeline, World
@@ -15,16 +15,17 @@ def account(world: World) -> Account:
     """The skill of tuning with the knowledge of retrieval, and the bill for both."""
     done = project(world, "finetune_rag", training_hours=run_wall_hours(world))
     timeline = Timeline(world, done.go_live_months)
+    serving = fleet(world, retrieves=True)
     return Account(
         id="finetune_rag",
         items=(
             project_people(timeline, done, "finetune_rag"),
-            *own_model(timeline, "finetune_rag", retrieves=True),
+            *own_model(timeline, "finetune_rag", serving),
             *retrieval(timeline),
             reindexing(timeline, "finetune_rag"),
             *outcome(timeline, "finetune_rag"),
         ),
         go_live_months=done.go_live_months,
         project=done,
-        notes=serving_notes(timeline, retrieves=True),
+        notes=serving_notes(world, serving),
     )

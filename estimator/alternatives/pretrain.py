@@ -7,6 +7,7 @@ from estimator.alternatives.items import LineItem
 from estimator.alternatives.labour import project, project_people
 from estimator.alternatives.outcome import outcome
 from estimator.alternatives.self_hosted_finetune import own_model
+from estimator.alternatives.serving_gpus import fleet
 from estimator.alternatives.training_gpus import pretraining
 from estimator.alternatives.world import Timeline, World
 
@@ -45,7 +46,7 @@ def account(world: World) -> Account:
                     "training.gpu_usd_per_hour",
                 ),
             ),
-            *own_model(timeline, "pretrain", retrieves=False),
+            *own_model(timeline, "pretrain", fleet(world, retrieves=False)),
             *outcome(timeline, "finetune"),
         ),
         go_live_months=done.go_live_months,

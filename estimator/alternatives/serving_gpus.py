@@ -1,5 +1,6 @@
 """GPUs for serving a model of your own: whole replicas for the peak of every month."""
 
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -27,70 +28,75 @@ def model_to_serve(model: str, precision: str) -> ServedModel:
     return served_model(resolve_model(model).architecture, weights=precision)
 
 
-def replica(world: World, *, retrieves: bool) -> ReplicaCapacity:
-    """What one replica serves at each draw's tokens per request, shape (n,)."""
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Fleet:
+    """Replicas of the tuned model for one way of answering."""
+
+    replicas: FloatArray
+    """Whole replicas in every month, spares included, shape (n, T)."""
+    late_share: float
+    """Share of draws whose requests are so long that even one at a time is too slow."""
+
+
+def fleet(world: World, *, retrieves: bool) -> Fleet:
+    """Whole replicas for the busiest hour of every month; a model that does not fit is an error.
+
+    Requests so long that the latency limits cannot be met are served one at a time all the same.
+    """
     s, d = world.scenario.serving, world.draws
     model = model_to_serve(world.scenario.model, s.precision)
     stack = serving_stack(SERVING_PROGRAM)
-    gpu = pricing.gpu_spec(s.gpu)
-    return replica_capacity(
-        model,
-        replica_hardware(gpu, stack, gpus=s.gpus_per_replica, arithmetic=model.arithmetic),
+    hardware = replica_hardware(
+        pricing.gpu_spec(s.gpu),
         stack,
-        input_tokens=np.broadcast_to(input_tokens(d, tuned=True, retrieves=retrieves), d.n),
-        output_tokens=d["demand.output_tokens_per_request"],
+        gpus=s.gpus_per_replica,
+        arithmetic=model.arithmetic,
+        moe=model.experts > 0,
+    )
+    prompt = np.broadcast_to(input_tokens(d, tuned=True, retrieves=retrieves), d.n)
+    output = d["demand.output_tokens_per_request"]
+    capacity = replica_capacity(
+        model,
+        hardware,
+        stack,
+        input_tokens=prompt,
+        output_tokens=output,
         ttft_seconds=s.ttft_seconds,
         tpot_seconds=s.tpot_seconds,
     )
+    _must_fit(world, capacity)
+    late = capacity.refusal != ""
+    alone = steady_state(
+        model, hardware, stack, batch=1.0, input_tokens=prompt, output_tokens=output
+    )
+    per_second = np.where(late, alone.requests_per_second, capacity.requests_per_second)
+    first_month = requests_per_second(in_scope(world)) * d["demand.peak_to_mean"]
+    return Fleet(
+        replicas=replicas_needed(
+            np.atleast_1d(first_month)[:, None] * world.growth,
+            (per_second * d["serving.speed_factor"])[:, None],
+            redundancy=s.spare_replicas,
+        ),
+        late_share=float(np.mean(late)),
+    )
 
 
-def served_per_second(world: World, *, retrieves: bool) -> FloatArray:
-    """Requests per second of one replica, shape (n,).
-
-    Where a draw's requests are so long that even one at a time misses the latency limits, they are
-    served one at a time all the same; a model that does not fit is an error.
-    """
-    s, d = world.scenario.serving, world.draws
-    capacity = replica(world, retrieves=retrieves)
+def _must_fit(world: World, capacity: ReplicaCapacity) -> None:
+    s = world.scenario.serving
     if np.mean(capacity.refusal == "memory") > 0.5:
-        free_gib = float(np.median(capacity.memory.free_bytes)) / 2**30
+        lacking_gib = -float(np.median(capacity.memory.free_bytes)) / 2**30
         raise InfeasiblePlan(
-            f"serving: {world.scenario.model} in {s.precision} lacks {-free_gib:.1f} GiB on "
+            f"serving: {world.scenario.model} in {s.precision} lacks {lacking_gib:.1f} GiB on "
             f"{s.gpus_per_replica} x {s.gpu}; raise serving.gpus_per_replica, choose a larger "
             "serving.gpu, or serve in int8 or int4"
         )
-    stack = serving_stack(SERVING_PROGRAM)
-    model = model_to_serve(world.scenario.model, s.precision)
-    one_at_a_time = steady_state(
-        model,
-        replica_hardware(
-            pricing.gpu_spec(s.gpu), stack, gpus=s.gpus_per_replica, arithmetic=model.arithmetic
-        ),
-        stack,
-        batch=1.0,
-        input_tokens=input_tokens(d, tuned=True, retrieves=retrieves),
-        output_tokens=d["demand.output_tokens_per_request"],
-    ).requests_per_second
-    served = np.where(capacity.refusal == "", capacity.requests_per_second, one_at_a_time)
-    return np.asarray(served * d["serving.speed_factor"])
 
 
-def serving_replicas(timeline: Timeline, *, retrieves: bool) -> FloatArray:
-    """Whole replicas in every month for the busiest hour, spares included, shape (n, T)."""
-    world = timeline.world
-    d = world.draws
-    first_month = requests_per_second(in_scope(world)) * d["demand.peak_to_mean"]
-    load = np.atleast_1d(first_month)[:, None] * world.growth
-    capacity = served_per_second(world, retrieves=retrieves)[:, None]
-    return replicas_needed(load, capacity, redundancy=world.scenario.serving.spare_replicas)
-
-
-def serving_gpus(timeline: Timeline, *, retrieves: bool) -> LineItem:
+def serving_gpus(timeline: Timeline, serving: Fleet) -> LineItem:
     """Rent of the replicas, busy or idle, while in operation."""
     world = timeline.world
     s, d = world.scenario.serving, world.draws
-    replicas = serving_replicas(timeline, retrieves=retrieves)
-    hours = replicas * timeline.live * s.gpus_per_replica * HOURS_PER_MONTH
+    hours = serving.replicas * timeline.live * s.gpus_per_replica * HOURS_PER_MONTH
     return LineItem(
         name="GPUs that serve",
         category="GPUs for serving",
@@ -109,15 +115,13 @@ def serving_gpus(timeline: Timeline, *, retrieves: bool) -> LineItem:
     )
 
 
-def serving_notes(timeline: Timeline, *, retrieves: bool) -> tuple[str, ...]:
+def serving_notes(world: World, serving: Fleet) -> tuple[str, ...]:
     """Replicas in plain words, and the share of draws in which latency limits are missed."""
-    world = timeline.world
     s = world.scenario.serving
-    replicas = serving_replicas(timeline, retrieves=retrieves)[:, -1]
-    p10, p50, p90 = np.quantile(replicas, [0.1, 0.5, 0.9])
-    missed = float(np.mean(replica(world, retrieves=retrieves).refusal != ""))
-    late = f"; latency limits missed in {missed:.0%} of draws" if missed >= 0.005 else ""
+    p10, p50, p90 = np.quantile(serving.replicas[:, -1], [0.1, 0.5, 0.9])
+    late = serving.late_share
+    missed = f"; latency limits missed in {late:.0%} of draws" if late >= 0.005 else ""
     return (
         f"{p50:.0f} replicas ({p10:.0f} to {p90:.0f}) of {s.gpus_per_replica} x {s.gpu} at the end "
-        f"of the horizon, {s.spare_replicas} of them spare{late}",
+        f"of the horizon, {s.spare_replicas} of them spare{missed}",
     )

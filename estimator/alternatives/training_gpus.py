@@ -14,6 +14,7 @@ from estimator.alternatives.items import LineItem
 from estimator.alternatives.labels import training_tokens
 from estimator.alternatives.labour import cycle_people_usd
 from estimator.alternatives.world import HOURS_PER_MONTH, Timeline, World
+from estimator.errors import InputError
 from estimator.hardware.cluster import Cluster
 from estimator.llm.parameters import count_parameters
 from estimator.llm.resolve import resolve_model
@@ -110,7 +111,7 @@ def bought_gpus(timeline: Timeline) -> tuple[LineItem, ...]:
     bought[:, 0] = 1.0
     bought[:, -1] -= np.atleast_1d(left)
     price = gpus * d["training.purchase_usd_per_gpu"] * d["owning.server_overhead_factor"]
-    kilowatts = gpus * pricing.gpu_spec(world.scenario.training.gpu).tdp_watts / 1000
+    kilowatts = gpus * _watts(world.scenario.training.gpu) / 1000
     electricity = d["owning.pue"] * HOURS_PER_MONTH * d["owning.electricity_usd_per_kwh"]
     housing = kilowatts * (electricity + d["owning.colocation_usd_per_kw_month"])
     upkeep = price * d["owning.ops_share"] / 12
@@ -142,6 +143,13 @@ def bought_gpus(timeline: Timeline) -> tuple[LineItem, ...]:
             ),
         ),
     )
+
+
+def _watts(gpu: str) -> float:
+    watts = pricing.gpu_spec(gpu).tdp_watts
+    if watts is None:
+        raise InputError(f"training.acquisition: the power of {gpu} is unknown; rent it instead")
+    return watts
 
 
 def retraining(

@@ -1,25 +1,9 @@
 """`tuneroi init`: start a scenario file from a template."""
 
-from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
 import typer
-
-from estimator.errors import InputError, unknown
-
-
-def template_names() -> tuple[str, ...]:
-    """Names of the packaged templates."""
-    folder = resources.files("estimator") / "templates"
-    return tuple(sorted(f.name.removesuffix(".yaml") for f in folder.iterdir()))
-
-
-def template_text(name: str) -> str:
-    """The YAML text of a packaged template."""
-    if name not in template_names():
-        raise unknown("template", name, template_names())
-    return (resources.files("estimator") / "templates" / f"{name}.yaml").read_text("utf-8")
 
 
 def init(
@@ -34,17 +18,18 @@ def init(
 ) -> None:
     """Write a scenario file to start from: support, extraction, experts, code, or search."""
     from estimator.cli.show import print_json, print_lines
+    from estimator.errors import InputError
     from estimator.files import write_atomically
-    from estimator.scenario.files import parse_scenario
+    from estimator.scenario import templates
 
     if not template:
-        about = {name: parse_scenario(template_text(name)).description for name in template_names()}
+        about = {name: templates.template(name).description for name in templates.template_names()}
         if as_json:
             print_json({"templates": about})
         else:
             print_lines(f"{name:22} {text}" for name, text in about.items())
         return
-    text = template_text(template)
+    text = templates.template_text(template)
     path = output or Path(f"{template}.yaml")
     if path.exists() and not force:
         raise InputError(f"{path} exists already; use --force to write over it, or -o FILE")

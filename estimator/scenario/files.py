@@ -111,7 +111,8 @@ def _lines(node: yaml.Node, at: Location, lines: Lines, seen: set[int], name: st
 
 def describe(error: ValidationError, lines: Lines) -> str:
     """The first problem in one line: place, line, what was found, what is allowed."""
-    problems = error.errors()
+    # A misspelt key also leaves its right name missing: the misspelling is what to mend.
+    problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
     first = problems[0]
     where = tuple(part for part in first["loc"] if not str(part).startswith("function-"))
     line = next((lines[where[:k]] for k in range(len(where), 0, -1) if where[:k] in lines), None)

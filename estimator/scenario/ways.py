@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 import pricing
+from estimator.errors import InputError
 from estimator.hardware.calibration import shipped_calibration
 from estimator.quantity import Quantity
 from estimator.scenario.inputs import (
@@ -62,7 +63,8 @@ def _sourced_price(value: float, source: str, as_of: str) -> Quantity:
 
 def _embedding_price() -> Quantity:
     value = pricing.embedding_price_usd_per_mtok("openai", "text-embedding-3-small")
-    return Quantity.of({"value": value, "unit": "USD/Mtok", "source": "genai-prices"})
+    as_of = pricing.token_prices_as_of().as_of
+    return _sourced_price(value, "genai-prices: openai text-embedding-3-small", as_of)
 
 
 class Managed(Section):
@@ -118,9 +120,7 @@ class Saas(Section):
     )
     """Fee per resolution, conversation, message or seat-month, as the plan bills."""
     platform_usd_per_month: UsdPerMonth = Field(
-        default_factory=lambda data: Quantity.of(
-            pricing.saas_plan(data["plan"]).platform_fee_usd_per_month
-        )
+        default_factory=lambda data: _platform_fee(data["plan"])
     )
     """Fixed fee."""
     onboarding_usd: Usd = sourced("saas.onboarding_usd")
@@ -133,12 +133,18 @@ class Saas(Section):
     """Yearly change of the vendor's prices."""
 
 
+def _platform_fee(plan_id: str) -> Quantity:
+    plan = pricing.saas_plan(plan_id)
+    fee = {"value": plan.platform_fee_usd_per_month, "unit": "USD/month"}
+    return Quantity.of(fee | {"source": plan.source, "as_of": plan.as_of})
+
+
 def _saas_price(plan_id: str) -> Quantity:
     plan = pricing.saas_plan(plan_id)
     if plan.price is None:
-        raise ValueError(
-            f"the price of {plan_id!r} is not published; give your own range, "
-            "such as {min: 0.3, mode: 0.8, max: 1.5}"
+        raise InputError(
+            f"saas.price_usd_per_unit: the price of {plan_id!r} is not published; give your own "
+            "range, such as {min: 0.3, mode: 0.8, max: 1.5}"
         )
     return plan.price.model_copy(update={"unit": None})
 

@@ -1,0 +1,1 @@
+"""The project before go-live: activities, people, and the critical path under uncertainty."""

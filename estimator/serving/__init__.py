@@ -1,0 +1,1 @@
+"""Running a model on GPUs: capacity of a replica, replicas for a load, and what they cost."""

@@ -1,0 +1,106 @@
+"""The comparison as a whole: sums, determinism, identities, and answers common sense expects."""
+
+import json
+
+import numpy as np
+import pytest
+
+from estimator.decision.simulate import Comparison, compare
+from estimator.report.comparison import as_dict
+from estimator.scenario import Scenario
+from estimator.scenario.edit import with_inputs
+from estimator.scenario.files import parse_scenario
+
+N = 512
+BASE = parse_scenario("""
+demand: {requests_per_month: {p10: 15000, p90: 26000}}
+horizon_months: 24
+pretrain: {gpus: 64}
+""")
+
+
+def run(scenario: Scenario, seed: int = 7) -> Comparison:
+    return compare(scenario, n=N, seed=seed)
+
+
+@pytest.fixture(scope="module")
+def base() -> Comparison:
+    return run(BASE)
+
+
+def test_line_items_sum_to_the_totals(base: Comparison) -> None:
+    for row in as_dict(base)["alternatives"]:
+        costs = sum(i["usd"]["mean"] for i in row["line_items"] if i["kind"] == "cost")
+        benefits = sum(i["usd"]["mean"] for i in row["line_items"] if i["kind"] == "benefit")
+        assert costs == pytest.approx(row["tco_usd"]["mean"], rel=1e-9)
+        assert benefits - costs == pytest.approx(row["npv_usd"]["mean"], rel=1e-6, abs=1e-3)
+
+
+def test_same_seed_same_bytes_and_another_seed_other_draws(base: Comparison) -> None:
+    first = json.dumps(as_dict(base))
+    assert json.dumps(as_dict(run(BASE))) == first
+    assert json.dumps(as_dict(run(BASE, seed=8))) != first
+
+
+def test_the_order_and_the_number_of_alternatives_change_no_other_result(base: Comparison) -> None:
+    some = run(with_inputs(BASE, {"alternatives": ["saas", "rag"]}))
+    swapped = run(with_inputs(BASE, {"alternatives": ["rag", "saas"]}))
+    assert as_dict(some) == as_dict(swapped)
+    for name in ("rag", "saas"):
+        np.testing.assert_array_equal(some.outcomes[name].npv_usd, base.outcomes[name].npv_usd)
+
+
+def test_identities_of_choice(base: Comparison) -> None:
+    outcomes = base.outcomes.values()
+    assert sum(o.probability_best for o in outcomes) == pytest.approx(1)
+    assert min(o.expected_regret_usd for o in outcomes) == pytest.approx(base.evpi_usd)
+    best = max(outcomes, key=lambda o: float(o.npv_usd.mean()))
+    assert base.verdict.alternative == best.account.id
+    assert base.outcomes["status_quo"].npv_usd.tolist() == [0.0] * N
+    assert all(0 <= worth <= base.evpi_usd * (1 + 1e-9) for worth in base.evppi_usd.values())
+
+
+def test_npv_is_the_difference_of_total_costs(base: Comparison) -> None:
+    nothing = base.outcomes["status_quo"].tco_usd
+    for outcome in base.outcomes.values():
+        np.testing.assert_allclose(outcome.npv_usd, nothing - outcome.tco_usd, atol=1e-3)
+
+
+def test_without_demand_doing_nothing_wins() -> None:
+    result = run(with_inputs(BASE, {"demand.requests_per_month": 0}))
+    assert result.verdict.alternative == "status_quo"
+    assert not result.verdict.too_close
+
+
+def test_a_certain_world_leaves_nothing_to_find_out() -> None:
+    medians = {path: q.median() for path, q in BASE.inputs().items()}
+    result = run(with_inputs(BASE, {**medians, "correlations": []}))
+    assert result.evpi_usd == pytest.approx(0, abs=result.verdict.gain_usd or 0)
+    assert all(worth == 0 for worth in result.evppi_usd.values())
+
+
+def test_dearer_saas_never_ranks_better(base: Comparison) -> None:
+    price = BASE.saas.price_usd_per_unit
+    dear = run(with_inputs(BASE, {"saas.price_usd_per_unit": price.scaled(2)}))
+    assert dear.outcomes["saas"].npv_usd.mean() < base.outcomes["saas"].npv_usd.mean()
+    assert dear.outcomes["saas"].probability_best <= base.outcomes["saas"].probability_best
+
+
+def test_json_is_finite_and_has_the_promised_keys(base: Comparison) -> None:
+    data = as_dict(base)
+    json.dumps(data, allow_nan=False)
+    promised = {
+        "id",
+        "npv_usd",
+        "tco_usd",
+        "probability_best",
+        "expected_regret_usd",
+        "payback_months",
+        "go_live_months",
+        "line_items",
+    }
+    for row in data["alternatives"]:
+        assert promised <= set(row)
+    assert {"alternative", "sentence", "confidence", "flips"} <= set(data["verdict"])
+    assert {"evpi_usd", "evppi_usd"} <= set(data["information"])
+    assert {"seed", "version", "prices_as_of"} <= set(data)
