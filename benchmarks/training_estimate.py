@@ -1,0 +1,141 @@
+"""Errors of the step-time model on published measurements, and the fit of its parameters.
+
+    python benchmarks/training_estimate.py FILE                       shipped calibration
+    python benchmarks/training_estimate.py FILE --left-out source     refit without each source
+    python benchmarks/training_estimate.py FILE --fit OUT.json        fit, measure intervals, write
+
+FILE has the columns of tests/data/throughput_published.csv. Rows whose `flag` begins with "susp"
+are left out and counted. Errors are in tokens per second and GPU.
+"""
+
+import argparse
+import csv
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from estimator.errors import EstimatorError
+from estimator.hardware.calibration import Calibration, shipped_calibration
+from estimator.quantity import FloatArray
+from estimator.training.calibrate import Batch, batch, fit, left_out, measured_spread, predict
+from estimator.training.published import Measurement, measurement
+
+GROUPS = ("source", "generation", "stack", "model")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--left-out", choices=GROUPS)
+    parser.add_argument("--fit", type=Path, metavar="OUT.json")
+    parser.add_argument("--worst", type=int, default=0, help="show the worst N rows")
+    given = parser.parse_args()
+    measurements, refused = read(given.file)
+    calibration = shipped_calibration()
+    rows = batch(measurements, calibration.values)
+    print(f"{len(rows)} rows expressed; refused: {dict(refused)}")
+    if given.fit:
+        write(fitted(rows, calibration), given.fit)
+        return
+    if given.left_out:
+        groups = {
+            "source": rows.source,
+            "generation": rows.generation,
+            "stack": rows.stack,
+            "model": np.array([m.architecture.id for m in measurements]),
+        }[given.left_out]
+        predicted = left_out(rows, calibration, groups)
+        print(f"each row predicted by a fit to the rows of every other {given.left_out}")
+    else:
+        predicted = predict(rows, calibration.values).tokens_per_second_per_gpu
+        print(f"calibration: {calibration.name}, {calibration.as_of}, {calibration.rows} rows")
+    report(rows, measurements, predicted, calibration)
+    worst(rows, measurements, predicted, given.worst)
+
+
+def read(path: Path) -> tuple[list[Measurement], Counter[str]]:
+    """The rows that can be expressed, and why the others cannot."""
+    measurements: list[Measurement] = []
+    refused: Counter[str] = Counter()
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["flag"].startswith("susp"):
+                refused["flagged as suspect"] += 1
+                continue
+            try:
+                measurements.append(measurement(row))
+            except EstimatorError as error:
+                refused[str(error).split(": ", 1)[-1]] += 1
+    return measurements, refused
+
+
+def report(
+    rows: Batch, measurements: list[Measurement], predicted: FloatArray, calibration: Calibration
+) -> None:
+    """Median, P90 and bias of the error and coverage of the interval: all, by source, by method."""
+    ratio = predicted / rows.measured
+    factor = np.array(
+        [
+            calibration.spread[calibration.knowledge(str(g), str(s))].factor
+            for g, s in zip(rows.generation, rows.stack, strict=True)
+        ]
+    )
+    inside = np.abs(np.log(ratio)) <= np.log(factor)
+    method = np.array([m.recipe.method for m in measurements])
+    line("all rows", ratio, inside)
+    medians = [np.median(np.abs(ratio[rows.source == s] - 1)) for s in np.unique(rows.source)]
+    covered = np.average(inside, weights=rows.weights)
+    print(f"sources equal: median {np.mean(medians):.1%}; coverage, capped rows {covered:.0%}")
+    for source in np.unique(rows.source):
+        for kind in np.unique(method[rows.source == source]):
+            held = (rows.source == source) & (method == kind)
+            line(f"  {source} {kind}", ratio[held], inside[held])
+
+
+def line(name: str, ratio: FloatArray, inside: np.ndarray) -> None:
+    error = np.abs(ratio - 1)
+    print(
+        f"{name:22s} rows {len(ratio):4d}  median {np.median(error):6.1%}  "
+        f"P90 {np.quantile(error, 0.9):6.1%}  bias {np.median(ratio) - 1:+6.1%}  "
+        f"inside the 80 % interval {inside.mean():4.0%}"
+    )
+
+
+def worst(rows: Batch, measurements: list[Measurement], predicted: FloatArray, n: int) -> None:
+    """The rows with the largest errors."""
+    for i in np.argsort(-np.abs(np.log(predicted / rows.measured)))[:n]:
+        m = measurements[i]
+        print(
+            f"{m.row_id} {m.architecture.id} {m.recipe.method} {m.recipe.stack} "
+            f"{m.cluster.gpus} x {m.cluster.gpu.id}: measured {rows.measured[i]:.0f}, "
+            f"predicted {predicted[i]:.0f} tokens/s/GPU"
+        )
+
+
+def fitted(rows: Batch, prior: Calibration) -> Calibration:
+    """The fit to all rows, with interval widths from what a fit had not seen."""
+    sources = ", ".join(np.unique(rows.source).tolist())
+    return fit(rows, prior).model_copy(
+        update={
+            "name": "shipped fit",
+            "source": f"published measurements of training throughput: {sources}",
+            "spread": measured_spread(rows, prior),
+        }
+    )
+
+
+def write(calibration: Calibration, path: Path) -> None:
+    """Write the calibration whole or not at all."""
+    text = calibration.model_dump_json(indent=1) + "\n"
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=path.parent, delete=False, suffix=".tmp"
+    ) as file:
+        file.write(text)
+    Path(file.name).replace(path)
+    print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The model: its architecture, parameters, adapters, catalogue and look-up."""
