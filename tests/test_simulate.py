@@ -104,3 +104,12 @@ def test_json_is_finite_and_has_the_promised_keys(base: Comparison) -> None:
     assert {"alternative", "sentence", "confidence", "flips"} <= set(data["verdict"])
     assert {"evpi_usd", "evppi_usd"} <= set(data["information"])
     assert {"seed", "version", "prices_as_of"} <= set(data)
+
+
+def test_nothing_pays_back_before_it_is_live(base: Comparison) -> None:
+    for name, outcome in base.outcomes.items():
+        if name != "status_quo":
+            paid = ~np.isnan(outcome.payback_months)
+            live = outcome.account.go_live_months
+            # Cash within a month accrues evenly, so the month of go-live itself is blurred.
+            assert (outcome.payback_months[paid] >= np.floor(live[paid])).all()

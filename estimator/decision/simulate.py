@@ -131,12 +131,13 @@ def _outcome(
 ) -> Outcome:
     n = world.draws.n
     cash = net_cash_usd(account.items, n, world.months)
+    at_month_ends = np.concatenate([np.zeros((n, 1)), cash], axis=1)
     return Outcome(
         account=account,
         npv_usd=npv_usd,
         tco_usd=present_value_usd(account.items, "cost", n),
         roi=_roi(account, npv_usd, n),
-        payback_months=payback_months(cash),
+        payback_months=payback_months(at_month_ends),
         probability_best=best,
         expected_regret_usd=regret,
     )

@@ -14,6 +14,10 @@ Optimizer = Literal["adamw", "adamw_8bit", "paged_adamw_8bit", "adafactor", "sgd
 Checkpointing = Literal["none", "selective", "full"]
 AttentionKernel = Literal["flash", "sdpa", "eager"]
 Sharding = Literal["none", "zero1", "zero2", "zero3"]
+Loss = Literal["plain", "kernel", "chunked", "fused"]
+AdapterPrecision = Literal["fp32", "base"]
+OptimizerKernel = Literal["fused", "foreach"]
+Offload = Literal["none", "optimizer", "parameters"]
 Stack = Literal[
     "huggingface", "huggingface_fused", "torchtune", "deepspeed", "megatron", "vendor_tuned"
 ]
@@ -60,12 +64,38 @@ class TrainingRecipe(BaseModel):
     """Whether torch.compile fuses the element-wise work."""
     stack: Stack = "huggingface"
     """The training software: the gap between stacks is as large as that between GPUs."""
+    loss: Loss | None = None
+    """`plain`: softmax over all logits at once; `kernel`: one kernel that overwrites the logits;
+    `chunked`: a part at a time; `fused`: logits are never whole. None: what the stack does."""
+    adapter_precision: AdapterPrecision | None = None
+    """Type of the adapters' weights: fp32 (`peft` on a 16-bit base) or that of the base. None:
+    what the stack does."""
+    optimizer_kernel: OptimizerKernel = "fused"
+    """`fused`: updates in place; `foreach`: makes temporaries as large as the weights."""
+    optimizer_in_backward: bool = False
+    """Whether each weight is updated as soon as its gradient is there, so that gradients never
+    add up."""
+    offload: Offload = "none"
+    """What is kept in CPU memory between its uses."""
 
     @model_validator(mode="after")
     def _adapters_keep_a_base(self) -> Self:
         if self.method == "qlora" and self.precision not in ("bf16", "fp16"):
             raise ValueError("qlora computes in bf16 or fp16; set precision to one of them")
         return self
+
+    @property
+    def loss_kernel(self) -> Loss:
+        """How the loss is computed: as the recipe says, else as the stack does by default."""
+        if self.loss is not None:
+            return self.loss
+        defaults: dict[str, Loss] = {"huggingface_fused": "fused", "torchtune": "chunked"}
+        return defaults.get(self.stack, "plain")
+
+    @property
+    def has_adapters(self) -> bool:
+        """Whether the base is frozen and LoRA adapters are trained."""
+        return self.method != "full"
 
     @property
     def tokens_per_micro_batch(self) -> int:
