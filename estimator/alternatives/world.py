@@ -105,7 +105,6 @@ class Timeline:
     def cycles(self, every_months: FloatArray) -> Profile:
         """Once every so many months after go-live, shape (n, T): retraining, migration."""
         every = np.maximum(np.atleast_1d(every_months), 0.25)[:, None]
-        since = np.arange(self.world.months) - np.atleast_1d(self.go_live_months)[:, None]
-        done_after = np.floor(np.maximum(since + 1, 0.0) / every)
-        done_before = np.floor(np.maximum(since, 0.0) / every)
-        return self.world.profile(np.asarray(done_after - done_before))
+        month_ends = np.arange(self.world.months + 1)
+        since = np.maximum(month_ends - np.atleast_1d(self.go_live_months)[:, None], 0.0)
+        return self.world.profile(np.diff(np.floor(since / every), axis=1))

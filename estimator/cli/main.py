@@ -6,18 +6,21 @@ needs it, so that `--help` answers at once.
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
-import click
 import typer
 
 from estimator import __version__
 from estimator.cli import compare, dataset, init, model, prices, train
 from estimator.errors import EstimatorError
 
+DEBUG = "TUNEROI_DEBUG"
+INTERRUPTED = 130  # 128 and the number of the signal, as shells count it
+
 app = typer.Typer(
     name="tuneroi",
     help="Should you fine-tune, use RAG, tune through an API, buy a SaaS assistant, or do nothing?",
+    epilog="Every command has --json. Prices and assumptions: tuneroi prices.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -48,19 +51,34 @@ def _root(
 def main() -> None:
     """Run the command line; the process exits with 0, 1 or 2."""
     try:
-        sys.exit(app(standalone_mode=False) or 0)
-    except (EstimatorError, click.ClickException) as error:
-        _fail(error.format_message() if isinstance(error, click.ClickException) else str(error))
-    except click.exceptions.Abort:
-        _fail("stopped")
-    except KeyboardInterrupt:
-        _fail("stopped")
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        sys.exit(app(prog_name="tuneroi", standalone_mode=False) or 0)
+    except typer.TyperException as error:
+        _fail(_with_value(error), status=2)
+    except EstimatorError as error:
+        _fail(str(error), status=2)
+    except (typer.Abort, KeyboardInterrupt):
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        if os.environ.get(DEBUG) == "1":
+            raise
+        _fail(
+            f"sorry, this is a fault of tuneroi: {type(error).__name__}: {error}; "
+            f"{DEBUG}=1 shows where",
+            status=1,
+        )
 
 
-def _fail(message: str) -> None:
-    line = " ".join(message.split())
-    typer.echo(f"tuneroi: {line}", err=True)
-    sys.exit(2)
+def _fail(message: str, *, status: int) -> NoReturn:
+    if line := " ".join(message.split()):  # without arguments the help has been printed already
+        typer.echo(f"tuneroi: {line}", err=True)
+    sys.exit(status)
+
+
+def _with_value(error: typer.TyperException) -> str:
+    """The message of a usage error, with the value that was refused."""
+    message = error.format_message().replace("Value error, ", "")
+    refused = getattr(error.__cause__, "errors", None)  # pydantic's, which typer wraps
+    if refused is None:
+        return message
+    value = repr(refused()[0]["input"])
+    return message if value in message else f"{message} (got {value})"

@@ -1,25 +1,49 @@
 """How every command shows its result: rich tables on a terminal, plain text in a pipe, JSON."""
 
 import json
+import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
-from rich.console import Console
-from rich.table import Table
+import typer
+from rich.console import Console, RenderableType
+
+PIPE_WIDTH = 160
+"""Columns of plain text: wide enough that no row of ours is folded twice."""
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> NoReturn:
+        _reader_left()
 
 
 def console() -> Console:
-    """The console on standard output; a pipe gets plain text as wide as its content needs."""
+    """The console on standard output; a pipe gets plain text, whatever the environment says."""
     if sys.stdout.isatty():
-        return Console()
-    return Console(width=160, no_color=True, highlight=False)
+        return _Console()
+    return _Console(width=PIPE_WIDTH, force_terminal=False, color_system=None, highlight=False)
+
+
+def _write(text: str) -> None:
+    encoding = sys.stdout.encoding or "utf-8"
+    try:  # a pipe in plain ASCII gets "?" for a bar, not an error
+        sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _reader_left()
+
+
+def _reader_left() -> NoReturn:
+    """Who reads our output has seen enough, as `head` does: no error, nothing more to say."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise typer.Exit
 
 
 def print_json(data: object) -> None:
     """One JSON document on standard output; not-a-number becomes null."""
-    sys.stdout.write(json.dumps(_plain(data), indent=2, allow_nan=False) + "\n")
+    _write(json.dumps(_plain(data), indent=2, allow_nan=False) + "\n")
 
 
 def _plain(data: Any) -> Any:
@@ -39,24 +63,43 @@ def print_lines(lines: Iterable[str]) -> None:
         out.print(line, markup=False, soft_wrap=True)
 
 
-def print_table(
-    title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1
-) -> None:
-    """A table whose first `left` columns are text and whose other columns are figures."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i < left else "right", no_wrap=i > 0)
-    for row in rows:
-        table.add_row(*row)
-    console().print(table)
+def print_parts(parts: Iterable[RenderableType]) -> None:
+    """The parts of a report on standard output, a blank line between them."""
+    out = console()
+    with out.capture() as captured:
+        for i, part in enumerate(parts):
+            out.print(*((part,) if i == 0 else ("", part)), sep="\n", markup=False)
+    text = captured.get()
+    if not out.is_terminal:  # tables pad their last column
+        text = "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+    _write(text)
 
 
 @contextmanager
 def working(message: str) -> Iterator[None]:
     """A spinner on a terminal's standard error while something takes its time."""
-    err = Console(stderr=True)
-    if err.is_terminal:
-        with err.status(message):
+    if sys.stderr.isatty():
+        with Console(stderr=True).status(message):
             yield
     else:
         yield
+
+
+@contextmanager
+def reading(message: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A progress bar in bytes on a terminal's standard error; None where there is no terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(
+        *columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True
+    ) as bar:
+        task = bar.add_task(message, total=None)
+
+        def report(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield report

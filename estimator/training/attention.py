@@ -51,7 +51,12 @@ def _fused(
     saves = []
     groups = _groups(attention, setup)
     if setup.masked(attention):
-        k, v = op.repeat(tape, k, groups), op.repeat(tape, v, groups)
+        # A single head is repeated by a view; several are copied.
+        single = attention.kv_heads == 1
+        k, v = (
+            op.view(tape, x, groups * x.elements) if single else op.repeat(tape, x, groups)
+            for x in (k, v)
+        )
         saves = [tape.tensor(per("BSS", 1.0), q.itemsize, grad=False)]
     context = tape.tensor(tokens(attention.output_width / setup.tensor_parallel), q.itemsize)
     sums = tape.tensor(tokens(attention.heads / setup.tensor_parallel), FLOAT)

@@ -14,6 +14,8 @@ from pricing.gpus import GpuSpec, gpu_specs
 GIB = 2**30
 MICRO_BATCHES = 2 ** np.arange(11)
 LARGER_CLUSTERS = (2, 4, 8, 16, 32, 64, 128)
+LARGER_CARD = 1.1
+"""How much more memory a card must have to count as larger (labels differ by less)."""
 P50, P90 = 1, 2
 
 
@@ -147,7 +149,8 @@ def _larger_cards(
     architecture: Architecture, recipe: TrainingRecipe, gpu: GpuSpec, gpus: int
 ) -> Iterator[Wish]:
     """The smallest card of the catalogue that holds it."""
-    larger = (card for card in gpu_specs().values() if card.memory_gib > gpu.memory_gib)
+    least = LARGER_CARD * gpu.memory_gib
+    larger = (card for card in gpu_specs().values() if card.memory_gib >= least)
     for card in sorted(larger, key=lambda card: (card.memory_gib, card.id)):
         for candidate, _ in _alone_and_lean(recipe):
             if fits(estimate_memory(architecture, candidate, gpus=gpus), card.memory_gib):

@@ -47,7 +47,7 @@ def cast(tape: Tape, x: Tensor, itemsize: int) -> Tensor:
 
 
 def view(tape: Tape, x: Tensor, elements: FloatArray | None = None) -> Tensor:
-    """A reshape, or a slice of `elements` whose derivative is a zero-filled whole."""
+    """A reshape, or `elements` of x (a slice, a broadcast) whose gradient is made anew."""
     sliced = elements is not None
     out = Tensor(x.elements if elements is None else elements, x.itemsize, x.grad, x.buffer)
     tape.record([x], [out], passes_gradient=not sliced)

@@ -12,7 +12,7 @@ from estimator.errors import InputError
 from estimator.hardware.cluster import Cluster
 from estimator.hardware.rates import NumberFormat
 from estimator.llm.architecture import Architecture, Attention, Embedding, Layer, Linear, Norm
-from estimator.training.recipe import Optimizer, Stack, TrainingRecipe
+from estimator.training.recipe import Loss, Optimizer, Stack, TrainingRecipe
 from pricing.gpus import gpu_spec
 
 Row = Mapping[str, str]
@@ -101,6 +101,15 @@ def _stack(row: Row) -> Stack:
     )
 
 
+def _loss(row: Row) -> Loss | None:
+    """The loss kernel where a row tells it from its stack's default."""
+    if "liger" in row["framework"]:
+        return "fused"
+    if "fused ops" in row["framework"]:
+        return "kernel"
+    return "plain" if row["source_key"] == "llmfoundry" else None
+
+
 def _optimizer(text: str) -> Optimizer:
     if "8bit" in text:
         return "paged_adamw_8bit" if "paged" in text else "adamw_8bit"
@@ -139,7 +148,7 @@ def _recipe(row: Row, gpus: int) -> TrainingRecipe:
             "expert_parallel": degrees["ep"],
             "optimizer": _optimizer(row["optimizer"]),
             "offload": "parameters" if "params" in row["offload"] else "none",
-            "loss": "plain" if row["source_key"] == "llmfoundry" else None,
+            "loss": _loss(row),
             "compiled": row["compiled"] == "yes",
             "stack": _stack(row),
         }

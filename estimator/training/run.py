@@ -21,7 +21,9 @@ from estimator.hardware.rates import NumberFormat
 from estimator.llm.architecture import Architecture
 from estimator.llm.parameters import count_parameters
 from estimator.quantity import FloatArray, Quantity
+from estimator.training.fits import fits
 from estimator.training.inventory import Inventory
+from estimator.training.memory import MemoryBreakdown, estimate_memory
 from estimator.training.recipe import TrainingRecipe
 from estimator.training.throughput import StepTime, step_time
 
@@ -92,6 +94,10 @@ class TrainingRun:
     """Parts of the cost; their means sum to the mean of `cost_usd`."""
     calibration: str
     """Where the efficiency came from."""
+    memory: MemoryBreakdown
+    """Peak memory of the fullest GPU, part by part."""
+    fits: bool
+    """Whether the median peak is within the card's memory."""
     knowledge: Knowledge
     """Whether its measurements include this GPU generation and this software stack."""
 
@@ -139,13 +145,14 @@ def estimate_run(
 
     `search_runs`: further runs of the same length before the final one. `failed_run_factor`: GPU
     hours paid over GPU hours of runs that finished. `evaluation_tokens`: tokens put through a
-    forward pass in each run. `matmul_format`: see `step_time`. Memory is not looked at here: see
-    `fits.py`. Left out: an engineer's time, data preparation, the network's and the disks' bill.
+    forward pass in each run. `matmul_format`: see `step_time`. A recipe that does not fit
+    is estimated all the same, and `fits` says so. Left out: an engineer's time, data preparation, the network's and the disks' bill.
     """
     _check(useful_token_share=useful_token_share)
     calibration = calibration or shipped_calibration()
     assumed = assumptions or run_assumptions()
     step = step_time(architecture, recipe, cluster, calibration, matmul_format=matmul_format)
+    memory = estimate_memory(architecture, recipe, gpus=cluster.gpus)
     generation = cluster.gpu.generation
     draws = _draws(
         {
@@ -183,6 +190,8 @@ def estimate_run(
         wall_clock_hours=Range.of(hours.one_run / cluster.gpus),
         cost_usd=Range.of(sum(parts.values())),
         cost_parts_usd={name: Range.of(part) for name, part in parts.items()},
+        memory=memory,
+        fits=bool(fits(memory, cluster.gpu.memory_gib)),
         calibration=f"{calibration.name}, {calibration.as_of}",
         knowledge=calibration.knowledge(generation, recipe.stack),
     )

@@ -269,10 +269,10 @@ def soft_max(a: Numbers, b: Numbers, norm: float) -> FloatArray:
 def loss_kind(recipe: TrainingRecipe) -> str:
     """Key of the traffic of logits: the recipe's loss kernel, else what the stack does.
 
-    Megatron and what is built on it compute a fused, vocabulary-parallel cross-entropy.
+    Megatron and what is built on it have a vocabulary-parallel kernel that overwrites the logits.
     """
     if recipe.loss is None and recipe.stack in ("megatron", "vendor_tuned"):
-        return "vocabulary_parallel"
+        return "kernel"
     return recipe.loss_kernel
 
 

@@ -78,7 +78,13 @@ def trace_peak(config: Mapping[str, object], case: TraceCase) -> TracedPeak:
         torch, mode = _torch()
         model = _build(torch, config, case)
         _make_fake(torch, model, mode)
-        return _run(torch, mode, model, case)
+        try:
+            return _run(torch, mode, model, case)
+        except RuntimeError as reason:
+            raise InputError(
+                f"trace of {config['model_type']}: PyTorch cannot run this step under fake "
+                f"tensors ({str(reason).splitlines()[0][:160]}); try another precision or kernel"
+            ) from None
 
 
 def _torch() -> tuple[Any, Any]:
