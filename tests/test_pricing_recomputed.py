@@ -135,11 +135,6 @@ def test_overrun_percentiles_are_those_of_the_mixture_in_the_note():
     assert pricing.assumption("project.overrun_factor").numbers == pytest.approx(expected, abs=1e-3)
 
 
-def test_incident_cost_passes_five_million_in_a_sixtieth_of_cases():
-    stated = pricing.assumption("value.incident_cost_usd")
-    assert float(stated.ppf(1 - 0.0147)) == pytest.approx(5e6, rel=0.02)
-
-
 def test_interruptions_of_llama_3():
     interruptions = finding("llama3-interruptions").value
     rate = interruptions / (16_384 * 54 * 24)
