@@ -36,7 +36,7 @@ class Entry(_Strict):
     log_sd: LogSd
     """Standard deviation of ln(value): 0.1 is about 10 %."""
     prior: Positive
-    """Value believed before the measurements: literature, data sheet or physics."""
+    """Value that the fit starts from: literature, data sheet, physics or an earlier fit."""
     prior_log_sd: LogSd
     """Standard deviation of ln(prior); 0: not to be fitted."""
     origin: Origin

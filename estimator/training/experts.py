@@ -51,7 +51,12 @@ def _matrices(layer: Layer) -> tuple[Linear, Linear, Linear]:
 
 def _choose(tape: Tape, x: Tensor, router: Linear, chosen: float, setup: Setup) -> Tensor:
     """Softmax over the experts in fp32 and the weights of the chosen ones."""
-    logits = op.linear(tape, x, router.weights, tokens(router.outputs), setup.numerics)
+    numerics = setup.numerics
+    weight = tape.parameter(router.weights, numerics.weight_itemsize, grad=numerics.trained)
+    state = x
+    if setup.code.casts_router:
+        state, weight = op.cast(tape, x, FLOAT), op.cast(tape, weight, FLOAT)
+    logits = op.linear(tape, state, router.weights, tokens(router.outputs), numerics, weight=weight)
     chances = op.softmax(tape, op.cast(tape, logits, FLOAT), upcast=True, fused_cast=True)
     top = tape.tensor(tokens(chosen), FLOAT)
     indices = tape.tensor(tokens(chosen), INDEX_BYTES, grad=False)

@@ -47,6 +47,8 @@ class Code:
     """Whether keys and values are repeated for all heads before any kernel (Falcon 40B)."""
     routes_in_fp32: bool = False
     """Whether the routers' weights stay in fp32."""
+    casts_router: bool = False
+    """Whether the router's product runs in fp32 on copies of its operands (DeepSeek)."""
     clamps_gate: bool = False
     """Whether experts clamp their gate (gpt-oss)."""
     always_masks: bool = False
@@ -73,7 +75,6 @@ FAMILIES: dict[str, Code] = {
     "qwen3": Code(),
     "gemma": Code(norm="cast_last"),
     "gemma2": Code(norm="cast_last"),
-    "gemma3": Code(norm="cast_last"),
     "gemma3_text": Code(norm="cast_last"),
     "gpt2": Code(softmax_in_fp32=False, keeps_branch=True),
     "gpt_neox": Code(concatenates_rotated=True),
@@ -82,6 +83,7 @@ FAMILIES: dict[str, Code] = {
     ),
     "opt": Code(scales_scores=False, drops_embedding=False),
     "olmo2": Code(norm="cast_last"),
+    "olmo3": Code(norm="cast_last"),
     "olmo": Code(norm="upcast"),
     "phi3": Code(slices_fused=True, concatenates_rotated=True),
     "mixtral": Code(routes_in_fp32=True),
@@ -89,10 +91,15 @@ FAMILIES: dict[str, Code] = {
     "qwen2_moe": Code(),
     "olmoe": Code(),
     "gpt_oss": Code(norm="cast_last", softmax_in_fp32=False, clamps_gate=True),
-    "deepseek_v3": Code(routes_in_fp32=True),
-    "deepseek_v2": Code(routes_in_fp32=True),
+    "deepseek_v3": Code(routes_in_fp32=True, casts_router=True),
+    "deepseek_v2": Code(routes_in_fp32=True, casts_router=True),
     "cohere": Code(norm="cast_last"),
-    "glm4_moe": Code(routes_in_fp32=True, concatenates_rotated=True),
+    "cohere2": Code(norm="cast_last"),
+    "nemotron": Code(concatenates_rotated=True),
+    "granitemoe": Code(moves_embedding=True),
+    "phimoe": Code(),
+    "gpt_neo": Code(scores_in_fp32=True, scales_scores=False, keeps_branch=True),
+    "glm4_moe": Code(routes_in_fp32=True, casts_router=True, concatenates_rotated=True),
     "bloom": Code(scales_scores=False, gelu_temporaries=4.0, moves_embedding=True),
     "gptj": Code(scores_in_fp32=True, concatenates_rotated=True),
     "mpt": Code(),
@@ -162,9 +169,17 @@ def activation(name: str, code: Code) -> Activation:
         return lambda tape, x: op.function(tape, x, keeps="input", extra=code.gelu_temporaries)
     if name == "relu":
         return lambda tape, x: op.function(tape, x, keeps="output")
+    if name == "relu2":
+        return _squared_relu
     if name in ("gelu_new", "gelu_fast"):
         return _gelu_in_python
     return lambda tape, x: op.function(tape, x, keeps="input")
+
+
+def _squared_relu(tape: Tape, x: Tensor) -> Tensor:
+    """`relu(x) ** 2`."""
+    positive = op.function(tape, x, keeps="output")
+    return op.function(tape, positive, keeps="input", extra=2.0)
 
 
 def _gelu_in_python(tape: Tape, x: Tensor) -> Tensor:

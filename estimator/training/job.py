@@ -3,6 +3,7 @@
 Joins the parts that stand by themselves: dataset and packing, recipe, memory, run, price.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -14,8 +15,15 @@ from estimator.errors import InfeasiblePlan, InputError
 from estimator.hardware.cluster import Cluster
 from estimator.llm.architecture import Architecture
 from estimator.quantity import Quantity
-from estimator.training.choose import accumulation, choose_recipe
-from estimator.training.fits import Change, fits, largest_micro_batch, peak_gib, what_would_fit
+from estimator.training.choose import (
+    CHECKPOINTING,
+    METHOD_NAMES,
+    TOKENS_PER_GPU,
+    TOKENS_PER_STEP,
+    accumulation,
+    choose_recipe,
+)
+from estimator.training.fits import MICRO_BATCHES, Change, fits, peak_gib, what_would_fit
 from estimator.training.memory import MemoryBreakdown, estimate_memory
 from estimator.training.recipe import (
     Checkpointing,
@@ -43,6 +51,12 @@ class RecipeWish:
     sharding: Sharding | None = None
     precision: Precision | None = None
 
+    @property
+    def leaves_all_open(self) -> bool:
+        """Whether nothing is named that decides memory and speed at a given method."""
+        named = (self.micro_batch, self.checkpointing, self.sharding, self.precision)
+        return all(part is None for part in named)
+
     def fields(self) -> dict[str, object]:
         """What is named, as fields of a recipe."""
         named = {name: getattr(self, name) for name in self.__dataclass_fields__}
@@ -50,74 +64,82 @@ class RecipeWish:
 
 
 def complete_recipe(
-    architecture: Architecture, cluster: Cluster, wish: RecipeWish
+    architecture: Architecture, cluster: Cluster, wish: RecipeWish, dataset: DatasetProfile
 ) -> TrainingRecipe:
-    """The fastest recipe that fits and is as wished; the leanest of them when none fits."""
-    try:
-        lean = TrainingRecipe.model_validate(_lean(cluster) | wish.fields())
-    except ValidationError as error:
-        fault = error.errors()[0]
-        place = ".".join(map(str, fault["loc"])) or "recipe"
-        message = fault["msg"].removeprefix("Value error, ")
-        raise InputError(f"{place}: {message} (got {fault['input']!r})") from None
-    parts = (wish.micro_batch, wish.checkpointing, wish.sharding, wish.precision)
-    if any(part is not None for part in parts):
-        return _fastest(architecture, cluster, wish, lean)
-    try:
-        return choose_recipe(
-            architecture,
-            method=wish.method,
-            cluster=cluster,
-            sequence_length=wish.sequence_length,
-            lora_rank=wish.lora_rank,
-            stack=wish.stack,
-            packing=wish.packing,
-        )
-    except InfeasiblePlan:
-        return lean
+    """The fastest recipe that fits and is as wished; the leanest as wished when none fits.
+
+    Without packing no sequence is longer than the longest example.
+    """
+    if dataset.lengths is not None and not wish.packing:
+        longest = min(wish.sequence_length, dataset.lengths.longest)
+        wish = replace(wish, sequence_length=longest)
+    lean = _leanest(cluster, wish)
+    if wish.leaves_all_open:
+        try:
+            return choose_recipe(
+                architecture,
+                method=wish.method,
+                cluster=cluster,
+                sequence_length=wish.sequence_length,
+                lora_rank=wish.lora_rank,
+                stack=wish.stack,
+                packing=wish.packing,
+            )
+        except InfeasiblePlan:
+            return lean
+    fitting = [
+        recipe
+        for recipe in _candidates(cluster, wish, lean)
+        if fits(estimate_memory(architecture, recipe, gpus=cluster.gpus), cluster.gpu.memory_gib)
+    ]
+
+    def speed(recipe: TrainingRecipe) -> float:
+        return float(step_time(architecture, recipe, cluster).tokens_per_second_per_gpu)
+
+    return max(fitting, key=speed, default=lean)
 
 
-def _lean(cluster: Cluster) -> dict[str, object]:
-    """The fields of a recipe that take the least memory."""
-    sharding = "none" if cluster.gpus == 1 else "zero3"
-    return {
+def _leanest(cluster: Cluster, wish: RecipeWish) -> TrainingRecipe:
+    """The recipe as wished that takes the least memory."""
+    lean = {
         "micro_batch": 1,
         "gradient_accumulation": 1,
         "checkpointing": "full",
-        "sharding": sharding,
+        "sharding": "none" if cluster.gpus == 1 else "zero3",
+        "precision": "bf16" if "bf16" in cluster.gpu.dense_tflops else "fp16",
     }
+    try:
+        return TrainingRecipe.model_validate(lean | wish.fields())
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join(map(str, fault["loc"]))
+        message = fault["msg"].removeprefix("Value error, ")
+        raise InputError(
+            f"{place}: {message} (got {fault['input']!r})" if place else message
+        ) from None
 
 
-def _fastest(
-    architecture: Architecture, cluster: Cluster, wish: RecipeWish, lean: TrainingRecipe
-) -> TrainingRecipe:
-    """The fastest recipe that fits over what the wish leaves open, each at its largest batch."""
-    checkpointings = (wish.checkpointing,) if wish.checkpointing else ("none", "full")
-    usual = ("none",) if cluster.gpus == 1 else ("none", "zero3")
-    shardings = (wish.sharding,) if wish.sharding else usual
-    best, best_speed = lean, 0.0
-    for checkpointing, sharding in product(checkpointings, shardings):
-        update = {"checkpointing": checkpointing, "sharding": sharding}
-        recipe = _filled(architecture, cluster, wish, lean.model_copy(update=update))
-        memory = estimate_memory(architecture, recipe, gpus=cluster.gpus)
-        if not fits(memory, cluster.gpu.memory_gib):
-            continue
-        speed = float(step_time(architecture, recipe, cluster).tokens_per_second_per_gpu)
-        if speed > best_speed:
-            best, best_speed = recipe, speed
-    return best
-
-
-def _filled(
-    architecture: Architecture, cluster: Cluster, wish: RecipeWish, recipe: TrainingRecipe
-) -> TrainingRecipe:
-    """The recipe with its micro-batch, as wished or the largest that fits, and accumulation."""
-    memory_gib = cluster.gpu.memory_gib
-    batch = wish.micro_batch or max(
-        largest_micro_batch(architecture, recipe, memory_gib, gpus=cluster.gpus), 1
-    )
-    steps = accumulation(np.array([batch]), recipe, cluster)
-    return recipe.model_copy(update={"micro_batch": batch, "gradient_accumulation": int(steps[0])})
+def _candidates(
+    cluster: Cluster, wish: RecipeWish, lean: TrainingRecipe
+) -> Iterator[TrainingRecipe]:
+    """Recipes as wished, over micro-batch, checkpointing and sharding where these are open."""
+    tokens = max(TOKENS_PER_STEP, TOKENS_PER_GPU * cluster.gpus)
+    at_once = tokens // (lean.sequence_length * lean.data_parallel(cluster.gpus))
+    batches = [int(b) for b in MICRO_BATCHES if b <= max(at_once, 1)]
+    for batch, checkpointing, sharding in product(
+        (wish.micro_batch,) if wish.micro_batch else batches,
+        (wish.checkpointing,) if wish.checkpointing else CHECKPOINTING,
+        (wish.sharding,) if wish.sharding else dict.fromkeys(("none", lean.sharding)),
+    ):
+        steps = accumulation(np.array([batch]), lean, cluster, tokens)
+        yield lean.model_copy(
+            update={
+                "micro_batch": batch,
+                "gradient_accumulation": int(steps[0]),
+                "checkpointing": checkpointing,
+                "sharding": sharding,
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,9 +163,7 @@ class Filling:
     useful_token_share: float
     """Tokens over positions processed."""
     positions_per_sequence: int
-    """Mean length of a sequence as processed, padding included."""
-    longest_sequence: int
-    """The longest one, which decides the memory."""
+    """Mean length of a sequence as processed, padding included; the longest decides the memory."""
     fit: SequenceFit | None
 
 
@@ -167,27 +187,46 @@ class JobEstimate:
     @property
     def refusal(self) -> str:
         """One line: what does not fit, what it needs, what there is, what would fit."""
-        job, recipe = self.job, self.job.recipe
-        cluster = job.cluster
-        changes = [f"{change.sentence} ({change.peak_gib:.1f} GiB)" for change in self.would_fit]
-        batch = f" and a micro-batch of {recipe.micro_batch}" if recipe.micro_batch > 1 else ""
+        recipe, cluster = self.job.recipe, self.job.cluster
+        ways = "; ".join(f"{way.sentence} ({way.peak_gib:.1f} GiB)" for way in self.would_fit)
         return (
-            f"does not fit: {job.architecture.id} by {recipe.method} at "
-            f"{recipe.sequence_length} tokens{batch} needs about {peak_gib(self.memory):.1f} GiB "
-            f"on each of {cluster.gpus} x {cluster.gpu.id}, which has "
+            f"{METHOD_NAMES[recipe.method]} of {self.job.architecture.id} does not fit on "
+            f"{cluster.gpus} x {cluster.gpu.id}: with a micro-batch of {recipe.micro_batch} x "
+            f"{recipe.sequence_length} tokens and checkpointing {recipe.checkpointing} it "
+            f"needs about {peak_gib(self.memory):.1f} GiB per GPU, the card has "
             f"{cluster.gpu.memory_gib:.1f} GiB; "
-            + (f"what would fit: {'; '.join(changes)}" if changes else "no known change helps")
+            f"what would fit: {ways or 'nothing in the catalogue'}"
         )
+
+
+def plan_job(
+    architecture: Architecture,
+    dataset: DatasetProfile,
+    cluster: Cluster,
+    wish: RecipeWish,
+    *,
+    epochs: Quantity,
+    price_usd_per_gpu_hour: Quantity,
+) -> JobEstimate:
+    """The estimate of the fastest recipe that fits and is as wished, or what would fit instead."""
+    job = Job(
+        architecture=architecture,
+        dataset=dataset,
+        epochs=epochs,
+        recipe=complete_recipe(architecture, cluster, wish, dataset),
+        cluster=cluster,
+        price_usd_per_gpu_hour=price_usd_per_gpu_hour,
+    )
+    return estimate_job(job)
 
 
 def estimate_job(job: Job) -> JobEstimate:
     """Memory, time and cost of a job; when it does not fit, what would."""
     filling = fill(job.dataset, job.recipe)
     architecture, cluster = job.architecture, job.cluster
-    largest = job.recipe.model_copy(update={"sequence_length": filling.longest_sequence})
-    memory = estimate_memory(architecture, largest, gpus=cluster.gpus)
+    memory = estimate_memory(architecture, job.recipe, gpus=cluster.gpus)
     if not fits(memory, cluster.gpu.memory_gib):
-        changes = what_would_fit(architecture, largest, cluster.gpu, gpus=cluster.gpus)
+        changes = what_would_fit(architecture, job.recipe, cluster.gpu, gpus=cluster.gpus)
         return JobEstimate(job=job, filling=filling, memory=memory, run=None, would_fit=changes)
     usual = job.recipe.model_copy(update={"sequence_length": filling.positions_per_sequence})
     run = estimate_run(
@@ -226,7 +265,6 @@ def fill(dataset: DatasetProfile, recipe: TrainingRecipe) -> Filling:
             tokens=dataset.total_tokens,
             useful_token_share=1.0,
             positions_per_sequence=length,
-            longest_sequence=length,
             fit=None,
         )
     lengths = dataset.lengths
@@ -236,7 +274,6 @@ def fill(dataset: DatasetProfile, recipe: TrainingRecipe) -> Filling:
             tokens=kept,
             useful_token_share=fit.packing_efficiency,
             positions_per_sequence=length,
-            longest_sequence=length,
             fit=fit,
         )
     padded = fit.kept_tokens / (lengths.examples * fit.padding_efficiency)
@@ -244,6 +281,5 @@ def fill(dataset: DatasetProfile, recipe: TrainingRecipe) -> Filling:
         tokens=kept,
         useful_token_share=fit.padding_efficiency,
         positions_per_sequence=round(padded),
-        longest_sequence=min(length, lengths.longest),
         fit=fit,
     )

@@ -145,56 +145,34 @@ def estimate_run(
 
     `search_runs`: further runs of the same length before the final one. `failed_run_factor`: GPU
     hours paid over GPU hours of runs that finished. `evaluation_tokens`: tokens put through a
-    forward pass in each run. `matmul_format`: see `step_time`. A recipe that does not fit
-    is estimated all the same, and `fits` says so. Left out: an engineer's time, data preparation, the network's and the disks' bill.
+    forward pass in each run. `matmul_format`: see `step_time`. A recipe that does not fit is
+    estimated all the same, and `fits` says so. Left out: an engineer's time, data preparation,
+    the network's and the disks' bill.
     """
     _check(useful_token_share=useful_token_share)
     calibration = calibration or shipped_calibration()
     assumed = assumptions or run_assumptions()
-    step = step_time(architecture, recipe, cluster, calibration, matmul_format=matmul_format)
-    memory = estimate_memory(architecture, recipe, gpus=cluster.gpus)
-    generation = cluster.gpu.generation
+    factor = calibration.efficiency_factor(cluster.gpu.generation, recipe.stack)
     draws = _draws(
         {
             "tokens": Quantity.of(tokens),
             "epochs": Quantity.of(epochs),
             "price": Quantity.of(price_usd_per_gpu_hour),
-            "efficiency": calibration.efficiency_factor(generation, recipe.stack),
+            "efficiency": factor,
             "search_runs": Quantity.of(search_runs),
             "failed_run_factor": Quantity.of(failed_run_factor),
             "evaluation_tokens": Quantity.of(evaluation_tokens),
             **{name: getattr(assumed, name) for name in RunAssumptions.model_fields},
         }
     )
-    rate = step.tokens_per_second_per_gpu
-    factor = draws["efficiency"]
-    processed = processed_tokens(draws["tokens"], draws["epochs"], useful_token_share)
-    hours = _Hours(
-        run=gpu_hours(processed, rate, factor),
-        evaluation=gpu_hours(draws["evaluation_tokens"], rate / step.forward_share, factor),
-        start_up=_start_up_hours(architecture, draws) * cluster.gpus,
-    )
-    parts = _cost_parts(hours, draws, _checkpoint_gb(architecture, recipe))
-    tokens_per_step = float(step.tokens_per_step) * cluster.gpus
-    return TrainingRun(
+    plan = _Plan(
+        architecture=architecture,
         recipe=recipe,
         cluster=cluster,
-        step=step,
-        steps=int(np.ceil(np.median(processed) / tokens_per_step)),
-        step_seconds=Range.of(step.step_seconds / factor),
-        tokens_per_second_per_gpu=Range.of(rate * factor),
-        mfu=Range.of(step.mfu * factor),
-        tokens=Range.of(processed),
-        gpu_hours=Range.of(hours.run),
-        billed_gpu_hours=Range.of(_billed_hours(hours, draws)),
-        wall_clock_hours=Range.of(hours.one_run / cluster.gpus),
-        cost_usd=Range.of(sum(parts.values())),
-        cost_parts_usd={name: Range.of(part) for name, part in parts.items()},
-        memory=memory,
-        fits=bool(fits(memory, cluster.gpu.memory_gib)),
-        calibration=f"{calibration.name}, {calibration.as_of}",
-        knowledge=calibration.knowledge(generation, recipe.stack),
+        calibration=calibration,
+        step=step_time(architecture, recipe, cluster, calibration, matmul_format=matmul_format),
     )
+    return _summary(plan, draws, useful_token_share)
 
 
 @cache
@@ -209,6 +187,15 @@ def run_assumptions() -> RunAssumptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    architecture: Architecture
+    recipe: TrainingRecipe
+    cluster: Cluster
+    calibration: Calibration
+    step: StepTime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Hours:
     """GPU hours of one run, per draw."""
 
@@ -219,6 +206,47 @@ class _Hours:
     @property
     def one_run(self) -> FloatArray:
         return self.run + self.evaluation + self.start_up
+
+
+def _summary(
+    plan: _Plan, draws: Mapping[str, FloatArray], useful_token_share: float
+) -> TrainingRun:
+    """The ranges of a run from its draws."""
+    step, cluster, factor = plan.step, plan.cluster, draws["efficiency"]
+    processed = processed_tokens(draws["tokens"], draws["epochs"], useful_token_share)
+    hours = _hours(plan, draws, processed)
+    parts = _cost_parts(hours, draws, _checkpoint_gb(plan.architecture, plan.recipe))
+    memory = estimate_memory(plan.architecture, plan.recipe, gpus=cluster.gpus)
+    tokens_per_step = float(step.tokens_per_step) * cluster.gpus
+    return TrainingRun(
+        recipe=plan.recipe,
+        cluster=cluster,
+        step=step,
+        steps=int(np.ceil(np.median(processed) / tokens_per_step)),
+        step_seconds=Range.of(step.step_seconds / factor),
+        tokens_per_second_per_gpu=Range.of(step.tokens_per_second_per_gpu * factor),
+        mfu=Range.of(step.mfu * factor),
+        tokens=Range.of(processed),
+        gpu_hours=Range.of(hours.run),
+        billed_gpu_hours=Range.of(_billed_hours(hours, draws)),
+        wall_clock_hours=Range.of(hours.one_run / cluster.gpus),
+        cost_usd=Range.of(sum(parts.values())),
+        cost_parts_usd={name: Range.of(part) for name, part in parts.items()},
+        memory=memory,
+        fits=bool(fits(memory, cluster.gpu.memory_gib)),
+        calibration=f"{plan.calibration.name}, {plan.calibration.as_of}",
+        knowledge=plan.calibration.knowledge(cluster.gpu.generation, plan.recipe.stack),
+    )
+
+
+def _hours(plan: _Plan, draws: Mapping[str, FloatArray], processed: FloatArray) -> _Hours:
+    rate, factor = plan.step.tokens_per_second_per_gpu, draws["efficiency"]
+    forward_rate = rate / plan.step.forward_share
+    return _Hours(
+        run=gpu_hours(processed, rate, factor),
+        evaluation=gpu_hours(draws["evaluation_tokens"], forward_rate, factor),
+        start_up=_start_up_hours(plan.architecture, draws) * plan.cluster.gpus,
+    )
 
 
 def _check(*, useful_token_share: float) -> None:

@@ -1,4 +1,4 @@
-"""The peak of a real training step of the real model class, traced without a GPU.
+"""The peak and the FLOPs of a real training step of the real model class, without a GPU.
 
 The `transformers` model (with `peft` adapters) is built without weights and run under fake
 tensors: every operation allocates a shape instead of memory, and a tracker adds up what is alive.
@@ -85,6 +85,32 @@ def trace_peak(config: Mapping[str, object], case: TraceCase) -> TracedPeak:
                 f"trace of {config['model_type']}: PyTorch cannot run this step under fake "
                 f"tensors ({str(reason).splitlines()[0][:160]}); try another precision or kernel"
             ) from None
+
+
+def trace_flops(config: Mapping[str, object], case: TraceCase) -> int:
+    """FLOPs of one forward and backward pass as `torch.utils.flop_counter` counts them.
+
+    Grouped products of experts are added to its list. PyTorch's CPU kernel for `sdpa` is not on
+    that list either, so use `attention="eager"` to have attention counted.
+    """
+    with _quiet():
+        torch, mode = _torch()
+        from torch.utils.flop_counter import FlopCounterMode
+
+        model = _build(torch, config, case)
+        _make_fake(torch, model, mode)
+        grouped = {torch.ops.aten._grouped_mm: _grouped_product_flops}
+        counter = FlopCounterMode(display=False, custom_mapping=grouped)
+        with mode, _no_packing_probe():
+            ids = torch.empty((case.micro_batch, case.sequence_length), dtype=torch.long)
+            with counter:
+                model(input_ids=ids, labels=ids, use_cache=False).loss.backward()
+        return int(counter.get_total_flops())
+
+
+def _grouped_product_flops(rows: Any, matrices: Any, *_: Any, **__: Any) -> int:
+    """Every row passes one matrix; in the gradient of the matrices both operands are rows."""
+    return int(2 * rows[0] * rows[1] * matrices[-1])
 
 
 def _torch() -> tuple[Any, Any]:

@@ -134,21 +134,11 @@ def step_work(
             expert_tokens=rank_tokens * recipe.expert_parallel * inventory.expert_share,
         ),
         launches=_launches(inventory, recipe, sharded=zero3),
-        gather=Collectives(
-            count=1.0 if zero3 else 0.0,
-            bytes=_gathered_bytes(inventory, recipe),
-            ranks=ranks,
-            inner=recipe.tensor_parallel,
-        ),
+        gather=_over_data_parallel(recipe, ranks, zero3, _gathered_bytes(inventory, recipe)),
         tensor=_tensor(inventory, recipe, rank_tokens),
         expert=_expert(inventory, recipe, rank_tokens),
         context=_context(inventory, recipe, tokens),
-        gradients=Collectives(
-            count=0.0 if zero3 else 1.0,
-            bytes=trained * GRADIENT_BYTES,
-            ranks=ranks,
-            inner=recipe.tensor_parallel,
-        ),
+        gradients=_over_data_parallel(recipe, ranks, not zero3, trained * GRADIENT_BYTES),
         bubble_share=(pipeline - 1) / (micro_batches * virtual_stages),
         micro_batches=micro_batches,
         optimizer_parameters=updated if recipe.offload == "none" else 0.0,
@@ -182,6 +172,15 @@ def _launches(inventory: Inventory, recipe: TrainingRecipe, *, sharded: bool) ->
         experts=inventory.experts / (recipe.pipeline_parallel * recipe.expert_parallel),
         sharded_layers=layers if sharded else 0.0,
         sharded_adapters=adapters if sharded else 0.0,
+    )
+
+
+def _over_data_parallel(
+    recipe: TrainingRecipe, ranks: int, takes_place: bool, size: float
+) -> Collectives:
+    """One collective of `size` bytes over the ranks that hold the same part of the model."""
+    return Collectives(
+        count=float(takes_place), bytes=size, ranks=ranks, inner=recipe.tensor_parallel
     )
 
 
