@@ -153,10 +153,15 @@ def find_model(name: str) -> CatalogueEntry | None:
     return None if found is None else catalogue()[found]
 
 
+def nearest_models(name: str) -> list[str]:
+    """Up to three shipped models whose names come closest."""
+    close = [_index()[form] for form in nearest(name.replace("_", "-"), _index(), n=8)]
+    return list(dict.fromkeys(close))[:3]
+
+
 def unknown_model(name: str, hint: str = "") -> CatalogError:
     """The error for a name that the catalogue does not know, with the nearest ids."""
-    close = [_index()[form] for form in nearest(name.replace("_", "-"), _index(), n=8)]
-    shown = ", ".join(list(dict.fromkeys(close))[:3])
+    shown = ", ".join(nearest_models(name))
     help_text = f"nearest known: {shown}" if shown else f"{len(catalogue())} are shipped"
     return CatalogError(
         f"unknown model {name[:120]!r}; {help_text}" + (f". {hint}" if hint else "")

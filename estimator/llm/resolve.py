@@ -9,7 +9,13 @@ from typing import Literal
 from estimator.errors import CatalogError, InputError, MissingExtra
 from estimator.llm.architecture import Architecture
 from estimator.llm.building import inventory_of
-from estimator.llm.catalogue import catalogue, catalogue_architecture, find_model, unknown_model
+from estimator.llm.catalogue import (
+    catalogue,
+    catalogue_architecture,
+    find_model,
+    nearest_models,
+    unknown_model,
+)
 from estimator.llm.families import read_config
 from estimator.llm.hub import NotOnHubError, cross_check, fetch_config, is_offline, read_config_file
 from estimator.llm.size import parse_size, typical_architecture
@@ -115,6 +121,10 @@ def _from_hub(text: str, *, offline: bool, revision: str | None, check: bool) ->
     except NotOnHubError as error:
         hint = "The network is off: it was not looked for on the hub" if off else f"Hub: {error}"
         raise unknown_model(text, hint) from None
+    except CatalogError as error:
+        close = ", ".join(nearest_models(text))
+        near = f" (nearest: {close})" if close else ""
+        raise CatalogError(f"{error}; it is not a shipped model either{near}") from None
     architecture = _architecture(found.config, text)
     notes = (*found.notes, *architecture.notes)
     if check and not off:
