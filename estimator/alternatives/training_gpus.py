@@ -22,9 +22,9 @@ from estimator.quantity import FloatArray
 from estimator.scenario import AlternativeId
 from estimator.training.choose import choose_recipe
 from estimator.training.recipe import Method, Stack
+from estimator.training.run import gpu_hours, median_start_up_hours
 from estimator.training.throughput import step_time
 
-SECONDS_PER_HOUR = 3600.0
 RUN_INPUTS = (
     "data.examples",
     "data.tokens_per_example",
@@ -53,13 +53,12 @@ def training_speed(
 
 
 def run_gpu_hours(world: World) -> FloatArray:
-    """GPU hours of one training run: tokens / (speed x factor), shape (n,)."""
+    """GPU hours of one training run: start-up, and tokens / (speed x factor), shape (n,)."""
     t = world.scenario.training
-    speed = training_speed(
-        world.scenario.model, t.method, t.gpu, t.gpus, t.sequence_length, t.lora_rank, t.stack
-    )
-    factor = world.draws["training.speed_factor"]
-    return np.asarray(training_tokens(world.draws) / (speed * factor) / SECONDS_PER_HOUR)
+    model = world.scenario.model
+    speed = training_speed(model, t.method, t.gpu, t.gpus, t.sequence_length, t.lora_rank, t.stack)
+    steps = gpu_hours(training_tokens(world.draws), speed, world.draws["training.speed_factor"])
+    return steps + t.gpus * median_start_up_hours(resolve_model(model).architecture)
 
 
 def run_wall_hours(world: World) -> FloatArray:

@@ -21,11 +21,11 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare all alternatives of a scenario: chance of being best, value, cost, time, risks."""
-    from estimator.cli.show import console, print_json, working
+    from estimator.cli.show import print_json, print_parts, working
     from estimator.decision.simulate import compare as compare_alternatives
     from estimator.errors import InputError
     from estimator.report.comparison import as_dict
-    from estimator.report.text import print_comparison
+    from estimator.report.text import comparison_parts
     from estimator.scenario.files import load_scenario
 
     if draws & (draws - 1):
@@ -36,4 +36,4 @@ def compare(
     if as_json:
         print_json(as_dict(comparison))
     else:
-        print_comparison(comparison, console(), details=details)
+        print_parts(comparison_parts(comparison, details=details))

@@ -1,11 +1,9 @@
 """A comparison for the terminal: verdict first, then chances, money, time, and what flips it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
+from rich.console import RenderableType
 from rich.text import Text
 
 import pricing
@@ -13,37 +11,42 @@ from estimator.alternatives.account import Account
 from estimator.decision.simulate import Comparison, Outcome
 from estimator.decision.wording import money, percent
 from estimator.quantity import FloatArray
+from estimator.report.layout import facts, heading, notes, table
 from estimator.report.ranges import range_of
+from estimator.scenario import AlternativeId
+
+SHORT: dict[AlternativeId, str] = {
+    "status_quo": "nothing",
+    "prompting": "prompt",
+    "rag": "RAG",
+    "managed_finetune": "managed",
+    "self_hosted_finetune": "tune+host",
+    "finetune_rag": "tune+RAG",
+    "saas": "SaaS",
+    "pretrain": "scratch",
+}
+NO_FLIP = ("No single input within its range would.",)
 
 
-def print_comparison(comparison: Comparison, console: Console, *, details: bool = False) -> None:
-    """The whole answer on a console; `details` adds every line item."""
-    for part in _parts(comparison, details):
-        console.print(part)
-        console.print()
-
-
-def _parts(comparison: Comparison, details: bool) -> Iterator[RenderableType]:
+def comparison_parts(comparison: Comparison, *, details: bool = False) -> Iterator[RenderableType]:
+    """The parts of the answer in the order in which they are read; `details`: every line item."""
     scenario = comparison.scenario
-    yield Group(Text(scenario.name, style="bold"), Text(scenario.description, style="dim"))
+    yield heading(scenario.name, scenario.description)
     yield Text(comparison.verdict.sentence, style="bold green")
-    yield summary_table(comparison)
-    yield cost_table(comparison)
-    yield _lines("What would change the answer", comparison.verdict.flip_sentences or NO_FLIP)
-    yield _lines("What to find out first", _information(comparison))
-    if notes := [
+    yield summary(comparison)
+    yield costs(comparison)
+    yield from _own_tuning(comparison)
+    yield notes("What would change the answer", comparison.verdict.flip_sentences or NO_FLIP)
+    yield notes("What to find out first", _information(comparison))
+    if to_know := [
         f"{outcome.account.label}: {note}"
         for outcome in comparison.outcomes.values()
         for note in outcome.account.notes
     ]:
-        yield _lines("To know", notes)
+        yield notes("To know", to_know)
     if details:
-        for outcome in ordered(comparison):
-            yield line_item_table(outcome.account)
+        yield from (line_items(outcome.account) for outcome in ordered(comparison))
     yield Text(_footer(comparison), style="dim")
-
-
-NO_FLIP = ("No single input within its range would.",)
 
 
 def ordered(comparison: Comparison) -> list[Outcome]:
@@ -51,36 +54,28 @@ def ordered(comparison: Comparison) -> list[Outcome]:
     return sorted(comparison.outcomes.values(), key=lambda outcome: -float(outcome.npv_usd.mean()))
 
 
-def summary_table(comparison: Comparison) -> Table:
-    """One row per alternative: chance of being best, value, cost, time."""
+def summary(comparison: Comparison) -> RenderableType:
+    """One row per alternative: chance of being best, worth, cost, time."""
     months = comparison.scenario.horizon_months
-    table = _table(
-        f"Over {months} months, in today's money (range: 1 in 10 below to 1 in 10 above)"
-    )
-    table.add_column("Alternative")
-    for heading in (
-        "Best in",
-        "Worth against doing nothing",
-        "",
-        "Total cost",
-        "Go-live",
-        "Pays back",
-    ):
-        table.add_column(heading, justify="right")
+    rows = []
     for outcome in ordered(comparison):
-        best = outcome.account.id == comparison.verdict.alternative
         npv = range_of(outcome.npv_usd)
-        table.add_row(
-            outcome.account.label,
-            percent(outcome.probability_best),
-            money(npv["p50"] or 0.0),
-            f"({money(npv['p10'] or 0.0)} to {money(npv['p90'] or 0.0)})",
-            money(float(np.median(outcome.tco_usd))),
-            _months(outcome.account.go_live_months),
-            _months(outcome.payback_months) if outcome.account.project else "-",
-            style="bold" if best else None,
+        rows.append(
+            (
+                outcome.account.label,
+                percent(outcome.probability_best),
+                money(npv["p50"] or 0.0),
+                f"{money(npv['p10'] or 0.0)} to {money(npv['p90'] or 0.0)}",
+                money(float(np.median(outcome.tco_usd))),
+                _months(outcome.account.go_live_months),
+                _months(outcome.payback_months) if outcome.account.project else "-",
+            )
         )
-    return table
+    return table(
+        f"Against doing nothing, over {months} months, in today's money",
+        ("", "Best in", "Worth", "P10 to P90", "All costs", "Live in", "Paid back"),
+        rows,
+    )
 
 
 def _months(sample: FloatArray) -> str:
@@ -90,21 +85,18 @@ def _months(sample: FloatArray) -> str:
     return "now" if p50 == 0 else f"{p50:.0f} mo" if p50 >= 1 else "< 1 mo"
 
 
-def cost_table(comparison: Comparison) -> Table:
+def costs(comparison: Comparison) -> RenderableType:
     """Where the money goes: mean present value of costs by category."""
     outcomes = ordered(comparison)
     sums = [category_sums(outcome.account) for outcome in outcomes]
     categories = list(dict.fromkeys(category for row in sums for category in row))
-    table = _table("Where the money goes (mean, today's money)")
-    table.add_column("")
-    for outcome in outcomes:
-        table.add_column(outcome.account.id.replace("_", " "), justify="right")
-    for category in categories:
-        table.add_row(
-            category, *(money(row[category]) if row.get(category) else "-" for row in sums)
-        )
-    table.add_row("total", *(money(sum(row.values())) for row in sums), style="bold")
-    return table
+    rows: list[Sequence[str]] = [
+        (category, *(money(row[category]) if row.get(category) else "-" for row in sums))
+        for category in categories
+    ]
+    rows.append(("total", *(money(sum(row.values())) for row in sums)))
+    columns = ("", *(SHORT[outcome.account.id] for outcome in outcomes))
+    return table("Where the money goes (mean, today's money)", columns, rows)
 
 
 def category_sums(account: Account) -> dict[str, float]:
@@ -117,28 +109,52 @@ def category_sums(account: Account) -> dict[str, float]:
     return sums
 
 
-def line_item_table(account: Account) -> Table:
+def _own_tuning(comparison: Comparison) -> Iterator[RenderableType]:
+    """What tuning and hosting a model yourself would take, whether or not it is the answer."""
+    outcome = comparison.outcomes.get("self_hosted_finetune")
+    if outcome is None or outcome.account.project is None:
+        return
+    account, done = outcome.account, outcome.account.project
+    sums = category_sums(account)
+    days = np.asarray(sum(done.person_days_by_role.values()))
+    p50, p80 = np.quantile(account.go_live_months, [0.5, 0.8])
+    roles = sorted(done.person_days_by_role.items(), key=lambda role: -float(role[1].mean()))
+    most = ", ".join(f"{name.replace('_', ' ')} {np.median(d):.0f}" for name, d in roles[:4])
+    model = comparison.scenario.model
+    yield facts(
+        f"What tuning {model} and hosting it yourself would take",
+        [
+            ("time to go-live", f"{p50:.1f} months", f"{p80:.1f} in one case of five"),
+            ("person-days before", f"{np.median(days):,.0f}", f"most: {most}"),
+            ("people to build", money(sums.get("project people", 0.0)), "mean"),
+            ("people to run", money(sums.get("running people", 0.0)), "retraining included"),
+            ("examples", money(sums.get("data", 0.0)), "written, checked, renewed"),
+            (
+                "GPUs to train",
+                money(sums.get("GPUs for training", 0.0)),
+                "search, failed and repeated runs included",
+            ),
+            ("GPUs to serve", money(sums.get("GPUs for serving", 0.0)), "busy or idle"),
+        ],
+    )
+
+
+def line_items(account: Account) -> RenderableType:
     """Every line item of one alternative, with the formula behind it."""
-    table = _table(account.label)
-    table.add_column("Line")
-    table.add_column("Mean", justify="right")
-    table.add_column("P10 to P90", justify="right")
-    table.add_column("How")
+    rows = []
     for item in account.items:
         usd = range_of(np.asarray(item.present_value_usd()))
         sign = "+" if item.kind == "benefit" else "-"
         span = f"{money(usd['p10'] or 0.0)} to {money(usd['p90'] or 0.0)}"
-        table.add_row(item.name, sign + money(usd["mean"] or 0.0), span, item.formula)
-    return table
+        rows.append((f"{item.name}\n{item.formula}", sign + money(usd["mean"] or 0.0), span))
+    return table(account.label, ("", "Mean", "P10 to P90"), rows)
 
 
 def _information(comparison: Comparison) -> list[str]:
     worth = [(path, usd) for path, usd in comparison.evppi_usd.items() if usd > 0][:3]
-    known = f"Knowing everything before deciding would be worth {money(comparison.evpi_usd)}."
     return [
         comparison.verdict.next_step,
-        *(f"{path}: worth up to {money(usd)}" for path, usd in worth),
-        known,
+        *(f"{path}: knowing it would be worth {money(usd)}" for path, usd in worth),
     ]
 
 
@@ -148,16 +164,6 @@ def _footer(comparison: Comparison) -> str:
     rate = comparison.scenario.discount_rate_per_year
     return (
         f"{comparison.draws.n:,} draws, seed {comparison.draws.seed}, "
-        f"tuneroi {comparison.version}; "
-        f"discounted at {percent(rate)} a year, first month undiscounted; "
-        f"facts from {oldest} to {newest}"
+        f"tuneroi {comparison.version}; discounted at {percent(rate)} a year, first month "
+        f"undiscounted; facts from {oldest} to {newest}"
     )
-
-
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-
-
-def _lines(title: str, lines: tuple[str, ...] | list[str]) -> RenderableType:
-    body = [Padding(Text(line), (0, 0, 0, 2)) for line in lines]
-    return Group(Text(title, style="bold"), *body)

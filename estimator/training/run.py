@@ -30,6 +30,7 @@ from estimator.training.throughput import StepTime, step_time
 ASSUMPTIONS_FILE = Path(__file__).parent / "data" / "run.json"
 DRAWS = 4096
 SECONDS_PER_HOUR = 3600.0
+_START_UP = ("start_up_hours", "download_gb_per_second")
 STORED_BYTES = 2.0  # weights are downloaded and checkpoints kept in 16 bits
 
 
@@ -276,6 +277,13 @@ def _draws(quantities: Mapping[str, Quantity]) -> dict[str, FloatArray]:
         name: quantity.ppf(columns[name]) if name in columns else quantity.ppf(0.5)
         for name, quantity in quantities.items()
     }
+
+
+def median_start_up_hours(architecture: Architecture) -> float:
+    """Hours from renting GPUs to the first step at central assumptions: boot and download."""
+    assumed = run_assumptions()
+    medians = {name: np.asarray(getattr(assumed, name).median()) for name in _START_UP}
+    return float(_start_up_hours(architecture, medians))
 
 
 def _start_up_hours(architecture: Architecture, draws: Mapping[str, FloatArray]) -> FloatArray:
