@@ -203,5 +203,5 @@ def pretraining(world: World) -> Pretraining:
     parameters = count_parameters(resolve_model(model).architecture).active
     speed = training_speed(model, "full", t.gpu, gpus, t.sequence_length, t.lora_rank, t.stack)
     tokens = np.asarray(parameters * world.draws["pretrain.tokens_per_parameter"])
-    hours = tokens / (speed * world.draws["training.speed_factor"]) / SECONDS_PER_HOUR
-    return Pretraining(parameters=parameters, gpus=gpus, tokens=tokens, gpu_hours=np.asarray(hours))
+    hours = gpu_hours(tokens, speed, world.draws["training.speed_factor"])
+    return Pretraining(parameters=parameters, gpus=gpus, tokens=tokens, gpu_hours=hours)
