@@ -66,7 +66,7 @@ def test_money_is_within_five_percent_of_the_amount(usd: float) -> None:
         (12_345, "requests/month", "12,000 requests per month"),
         (12_345, "count/month", "12,000 per month"),
         (4, "count", "4"),
-        (1.26, "ratio", "1.3"),
+        (1.26, "factor", "1.3"),
         (3, "months", "3 months"),
         (3.14, None, "3.1"),
     ],

@@ -19,6 +19,7 @@ FLOORS: tuple[tuple[int, str], ...] = (
     (4, "estimator.alternatives"),
     (3, "estimator.project"),
     (3, "estimator.scenario"),
+    (3, "estimator.validation"),
     (2, "estimator.training"),
     (2, "estimator.serving"),
     (2, "estimator.benchmark"),

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from estimator import __version__
-from estimator.cli import compare, dataset, init, model, prices, train
+from estimator.cli import compare, dashboard, dataset, init, model, prices, train
 from estimator.errors import EstimatorError
 
 DEBUG = "TUNEROI_DEBUG"
@@ -20,7 +20,7 @@ INTERRUPTED = 130  # 128 and the number of the signal, as shells count it
 app = typer.Typer(
     name="tuneroi",
     help="Should you fine-tune, use RAG, tune through an API, buy a SaaS assistant, or do nothing?",
-    epilog="Every command has --json. Prices and assumptions: tuneroi prices.",
+    epilog="tuneroi COMMAND --help says what each option means; --json prints the result as data.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -31,6 +31,7 @@ app.command("model")(model.model)
 app.command("dataset")(dataset.dataset)
 app.command("prices")(prices.prices)
 app.command("init")(init.init)
+app.command("dashboard")(dashboard.dashboard)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,0 +1,83 @@
+"""From what a user typed to quantities, prices and datasets, with one-line errors."""
+
+import math
+import os
+from pathlib import Path
+
+from estimator.cli.show import reading
+from estimator.dataset import DatasetProfile, profile_dataset, typed_profile
+from estimator.errors import InputError
+from estimator.llm.resolve import ResolvedModel
+from estimator.quantity import Quantity
+from estimator.training.recipe import TrainingRecipe
+from pricing import gpu_price, offers_of
+from pricing.offers import TIERS
+
+
+def stay_offline() -> None:
+    """Keep every library off the hub, in the way that they all understand."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+def positive(option: str, value: float, *, zero: bool = False) -> float:
+    """The value of an option that must be a finite number above 0, or 0 where `zero` allows it."""
+    if not math.isfinite(value) or value < 0 or (value == 0 and not zero):
+        raise InputError(f"{option} {value:g}: must be {'0 or more' if zero else 'above 0'}")
+    return value
+
+
+def sequence_length(given: int | None, model: ResolvedModel) -> int:
+    """Tokens of a sequence: as typed, else the usual length, or the model's context if shorter."""
+    usual = TrainingRecipe().sequence_length
+    return given or min(usual, model.architecture.context_length or usual)
+
+
+def given_price(price: float | None, gpu: str, tier: str) -> Quantity:
+    """USD per GPU and hour: as typed, else the range of the market at a tier."""
+    if price is not None:
+        value = positive("--price", price, zero=True)
+        return Quantity(value=value, unit="USD/GPU-hour", source="given by --price")
+    if not offers_of(gpu, tier=tier):
+        known = [other for other in TIERS if offers_of(gpu, tier=other)]
+        others = f", or --tier {' or '.join(known)}" if known else ""
+        raise InputError(f"no {tier} offer of {gpu} is known; give --price USD_PER_HOUR{others}")
+    return gpu_price(gpu, tier=tier)
+
+
+def given_dataset(
+    path: Path | None,
+    tokens: float | None,
+    examples: int | None,
+    mean_tokens: float | None,
+    tokenizer: str | None,
+) -> DatasetProfile:
+    """The dataset that is to be trained on: a file, a number of tokens, or examples and a mean."""
+    named = {
+        "--dataset": path is not None,
+        "--tokens": tokens is not None,
+        "--examples": examples is not None or mean_tokens is not None,
+    }
+    if sum(named.values()) != 1:
+        found = " and ".join(option for option, given in named.items() if given) or "none"
+        raise InputError(
+            "give one of --dataset PATH, --tokens N, or --examples N with --mean-tokens M; "
+            f"given: {found}"
+        )
+    if tokens is not None:
+        return typed_profile(total_tokens=positive("--tokens", tokens))
+    if path is None:
+        if examples is None or mean_tokens is None:
+            raise InputError("--examples and --mean-tokens go together; give both")
+        return typed_profile(examples=examples, mean_tokens=positive("--mean-tokens", mean_tokens))
+    with reading(f"reading {path.name}") as progress:
+        return profile_dataset(path, tokenizer=tokenizer, progress=progress)
+
+
+def tokenizer_of(model: ResolvedModel) -> str | None:
+    """Where a model's tokenizer may be found; None: nowhere (a bare size)."""
+    if model.source == "size":
+        return None
+    if model.source == "file":
+        folder = Path(model.origin).parent
+        return str(folder) if (folder / "tokenizer.json").is_file() else None
+    return model.architecture.id

@@ -1,0 +1,118 @@
+"""What the pages show of a scenario: computed once, kept within bounds."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
+
+import streamlit as st
+
+import pricing
+from estimator.decision.simulate import Comparison, compare
+from estimator.decision.verdict import Verdict
+from estimator.decision.wording import percent
+from estimator.report.charts import (
+    Chart,
+    cash_flow_chart,
+    chance_chart,
+    information_chart,
+    own_cost_chart,
+    total_cost_chart,
+    value_chart,
+)
+from estimator.report.sparkline import Lead, lead_curves, sparklines
+from estimator.scenario import AlternativeId
+from estimator.scenario.files import parse_scenario
+
+DRAWS = 4096
+SEED = 7
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _keep(cache: Any, entries: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Streamlit's cache with a bound on its size, and with the function's own types."""
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        cached: Callable[P, R] = cache(max_entries=entries, show_spinner=False)(function)
+        return cached
+
+    return decorate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The page "Decide", ready to be shown: words and figures, no draws."""
+
+    verdict: Verdict
+    labels: Mapping[AlternativeId, str]
+    """The alternatives that were compared, in plain words."""
+    chances: Chart
+    values: Chart
+    information: Chart | None
+    evpi_usd: float
+    own_costs: Chart
+    total_costs: Chart
+    notes: tuple[str, ...]
+    futures: str
+    """How many were simulated."""
+    footer: str
+
+
+@_keep(st.cache_resource, 2)
+def comparison(scenario_yaml: str, n: int, seed: int) -> Comparison:
+    """The comparison itself; tens of megabytes, so only the last two are kept."""
+    return compare(parse_scenario(scenario_yaml), n=n, seed=seed)
+
+
+@_keep(st.cache_data, 64)
+def decision(scenario_yaml: str, n: int = DRAWS, seed: int = SEED) -> Decision:
+    """All that the page "Decide" shows of a scenario."""
+    found = comparison(scenario_yaml, n, seed)
+    outcomes = found.outcomes.values()
+    return Decision(
+        verdict=found.verdict,
+        labels={outcome.account.id: outcome.account.label for outcome in outcomes},
+        chances=chance_chart(found),
+        values=value_chart(found),
+        information=information_chart(found),
+        evpi_usd=found.evpi_usd,
+        own_costs=own_cost_chart(found),
+        total_costs=total_cost_chart(found),
+        notes=tuple(
+            f"{outcome.account.label}: {note}"
+            for outcome in outcomes
+            for note in outcome.account.notes
+        ),
+        futures=f"{found.draws.n:,}",
+        footer=_footer(found),
+    )
+
+
+@_keep(st.cache_data, 128)
+def cash_flow(
+    scenario_yaml: str, alternative: AlternativeId, n: int = DRAWS, seed: int = SEED
+) -> Chart:
+    """Cumulative cash of one alternative."""
+    return cash_flow_chart(comparison(scenario_yaml, n, seed), alternative)
+
+
+@_keep(st.cache_data, 64)
+def leads(
+    scenario_yaml: str, paths: tuple[str, ...], n: int = DRAWS, seed: int = SEED
+) -> dict[str, tuple[str, Lead]]:
+    """For each uncertain input a small picture of the best choice's lead, and what it shows."""
+    curves = lead_curves(comparison(scenario_yaml, n, seed), paths)
+    pictures = sparklines(curves)
+    return {path: (pictures[path], lead) for path, lead in curves.items()}
+
+
+def _footer(found: Comparison) -> str:
+    dates = pricing.prices_as_of().values()
+    oldest, newest = min(old for old, _ in dates), max(new for _, new in dates)
+    rate = percent(found.scenario.discount_rate_per_year)
+    return (
+        f"{found.draws.n:,} simulated futures, seed {found.draws.seed}, tuneroi {found.version}. "
+        f"Money is discounted at {rate} a year, first month undiscounted, except in the cash-flow "
+        f"chart. Facts from {oldest} to {newest}."
+    )

@@ -1,0 +1,100 @@
+"""The parts that pages are made of: headings, charts with their words, tables, lists."""
+
+from collections.abc import Iterable
+from html import escape
+
+import streamlit as st
+
+from estimator.report.charts import Chart
+from estimator.report.sparkline import Lead
+
+STYLE = """
+<style>
+.kicker {margin: 0; font-size: 0.95rem; opacity: 0.75;}
+h1.verdict {font-size: clamp(1.45rem, 1.05rem + 1.5vw, 2.3rem); line-height: 1.25;
+  font-weight: 700; letter-spacing: -0.01em; padding: 0.2rem 0 0.6rem; margin: 0;
+  max-width: 60rem; text-wrap: pretty;}
+p.sure {font-size: 1.05rem; margin: 0; max-width: 60rem;}
+h2.section {font-size: 1.2rem; font-weight: 650; margin: 0; padding: 0.6rem 0 0;}
+p.under {margin: 0; font-size: 0.9rem; opacity: 0.75;}
+p.prose, ul.prose {max-width: 60rem; margin: 0;}
+ul.prose {padding-left: 1.2rem;}
+ul.prose li {margin: 0 0 0.4rem;}
+.scroll {overflow-x: auto;}
+table.figures {border-collapse: collapse; width: 100%; font-size: 0.9rem;
+  font-variant-numeric: tabular-nums;}
+table.figures th, table.figures td {padding: 0.3rem 0.6rem; text-align: right; border: 0;
+  border-bottom: 1px solid rgba(140,150,160,0.35); white-space: nowrap;}
+table.figures th:first-child, table.figures td:first-child {text-align: left;}
+table.figures th {font-weight: 600;}
+figure.lead {max-width: 36rem; margin: 0 0 0.8rem;}
+figure.lead img {display: block; width: 100%; height: 64px;}
+figure.lead figcaption {display: flex; justify-content: space-between; gap: 1rem;
+  font-size: 0.8rem; opacity: 0.75;}
+img.lead {display: block; width: 100%; height: 34px; margin-top: -0.6rem;}
+</style>
+"""
+
+
+LIGHT_TEXT = "#31333F"  # the theme's own chart text is too faint on white to read with ease
+
+
+def text(words: str) -> str:
+    """The words safe within HTML, a number never parted from its per cent sign."""
+    return escape(words.replace(" %", "\u00a0%"))
+
+
+def section(title: str, under: str) -> None:
+    """A heading and a line that says how to read what follows."""
+    st.html(f'<h2 class="section">{text(title)}</h2><p class="under">{text(under)}</p>')
+
+
+def prose(words: str) -> None:
+    """A paragraph."""
+    st.html(f'<p class="prose">{text(words)}</p>')
+
+
+def finding_list(lines: Iterable[str]) -> None:
+    """Sentences as a list."""
+    items = "".join(f"<li>{text(line)}</li>" for line in lines)
+    st.html(f'<ul class="prose">{items}</ul>')
+
+
+def chart(key: str, drawn: Chart) -> None:
+    """A chart, with its finding for those who cannot see it."""
+    layout = dict(drawn.figure["layout"])
+    if st.context.theme.type != "dark":
+        layout["font"] = {"color": LIGHT_TEXT}
+    st.plotly_chart(
+        {**drawn.figure, "layout": layout},
+        key=f"chart.{key}",
+        alt=drawn.finding,
+        width="stretch",
+        config={"displayModeBar": False},
+    )
+
+
+def lead_picture(picture: str, lead: Lead) -> None:
+    """The best choice's lead along one input, with what the ends of the picture stand for."""
+    first, last = map(escape, lead.ends)
+    st.html(
+        f'<figure class="lead"><img src="{picture}" alt="{text(lead.sentence)}">'
+        f"<figcaption><span>{first}</span><span>lead of the best choice over the next</span>"
+        f"<span>{last}</span></figcaption></figure>"
+    )
+
+
+def table(title: str, drawn: Chart) -> None:
+    """The chart's figures as a table, folded away."""
+    head = "".join(f'<th scope="col">{text(name)}</th>' for name in drawn.columns)
+    body = "".join(
+        f'<tr><th scope="row">{text(first)}</th>'
+        + "".join(f"<td>{text(cell)}</td>" for cell in rest)
+        + "</tr>"
+        for first, *rest in drawn.rows
+    )
+    with st.expander(title):
+        st.html(
+            '<div class="scroll" tabindex="0"><table class="figures">'
+            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        )
