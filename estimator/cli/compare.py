@@ -1,5 +1,6 @@
 """`tuneroi compare`: every way of getting there, side by side, and the verdict."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,8 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare all alternatives of a scenario: chance of being best, value, cost, time, risks."""
+    # The arrays are small: threads of linear algebra on busy cores only wait for each other.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from estimator.cli.show import print_json, print_parts, working
     from estimator.decision.simulate import compare as compare_alternatives
     from estimator.errors import InputError

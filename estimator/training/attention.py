@@ -44,7 +44,7 @@ def _fused(
 ) -> Tensor:
     """A flash kernel: keeps queries, keys, values, its output and one log-sum per row and head.
 
-    A window narrower than the sequence makes `sdpa` take a mask, for which `transformers` repeats
+    A window no wider than the sequence makes `sdpa` take a mask, for which `transformers` repeats
     keys and values and PyTorch converts the mask in each layer. Ref: Dao, FlashAttention-2, arXiv
     2307.08691, algorithm 1; `transformers/integrations/sdpa_attention.py`.
     """

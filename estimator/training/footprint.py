@@ -27,6 +27,7 @@ PARTS = (
     "autocast_copies",
     "logits",
     "recomputed",
+    "dequantisation",
     "working",
     "gradients",
 )
@@ -242,7 +243,8 @@ class Footprint:
         Without checkpointing the graph keeps them anyway, and the layers count them.
         """
         numerics = self.setup.numerics
-        if not (numerics.autocast and numerics.trained and self.setup.checkpointed):
+        wide = numerics.autocast and numerics.weight_itemsize == FLOAT
+        if not (wide and numerics.trained and self.setup.checkpointed):
             return 0.0
         places = self.layers[self.stage.first : self.stage.last]
         entries = sum(linear.weights for layer in places for linear in layer.linears)
@@ -263,8 +265,8 @@ class Footprint:
 
 
 def _as_recomputed(state: FloatArray) -> FloatArray:
-    """The state of a recomputed layer: all but gradients under the one part `recomputed`."""
-    rows = [PARTS.index("working"), PARTS.index("gradients")]
+    """The state of a recomputed layer: what it keeps under the one part `recomputed`."""
+    rows = [PARTS.index(name) for name in ("dequantisation", "working", "gradients")]
     moved = np.zeros_like(state)
     moved[rows] = state[rows]
     moved[PARTS.index("recomputed")] = state.sum(axis=0) - state[rows].sum(axis=0)

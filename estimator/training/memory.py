@@ -19,20 +19,12 @@ from estimator.llm.architecture import Architecture
 from estimator.quantity import FloatArray
 from estimator.training.families import code_of
 from estimator.training.footprint import PARTS, Stage, State, part, peaks
-from estimator.training.operations import Dispatch, Numerics
+from estimator.training.operations import Dispatch
 from estimator.training.overheads import Range, overheads
 from estimator.training.recipe import TrainingRecipe
-from estimator.training.setup import Adapter, Setup
-from estimator.training.states import (
-    MASTER_STACKS,
-    PEFT_STACKS,
-    StateBytes,
-    adapter_itemsize,
-    state_bytes,
-    upcasts_unquantised,
-    weight_itemsize,
-)
-from estimator.training.tape import basis_values, per
+from estimator.training.setup import setup_of
+from estimator.training.states import PEFT_STACKS, StateBytes, gradient_itemsize, state_bytes
+from estimator.training.tape import BASIS, basis_values, per
 
 PeakAt = Literal["forward", "backward", "optimizer"]
 MOMENTS: tuple[PeakAt, ...] = ("forward", "backward", "optimizer")
@@ -66,6 +58,8 @@ class MemoryBreakdown:
     """Logits and what the loss keeps of them."""
     recomputed_layer: FloatArray
     """The layer that checkpointing runs again."""
+    dequantisation: FloatArray
+    """The 16-bit copy of a 4-bit matrix while it is multiplied."""
     working: FloatArray
     """Gradients of activations and buffers that live for one operation."""
     optimizer_temporaries: FloatArray
@@ -113,20 +107,30 @@ def estimate_memory(
     batch = np.asarray(recipe.micro_batch if micro_batch is None else micro_batch, dtype=float)
     length = recipe.sequence_length if sequence_length is None else sequence_length
     batch, sequence = np.broadcast_arrays(batch, np.asarray(length, dtype=float))
-    states = state_bytes(architecture, recipe, gpus=gpus)
     shape = batch.shape
-    batch, sequence = np.atleast_1d(batch).ravel(), np.atleast_1d(sequence).ravel()
-    tensors = np.zeros((batch.size, len(PARTS)))
-    moments = np.zeros(batch.size, dtype=np.intp)
-    for narrow, chosen in _by_narrow_windows(architecture, recipe, sequence):
-        rows = _rows(_Key(architecture), recipe.model_copy(update=_FIXED), gpus, dispatch, narrow)
-        values = basis_values(batch[chosen], sequence[chosen] / recipe.context_parallel)
-        tensors[chosen], moments[chosen] = _largest(rows, values)
-    return _breakdown(architecture, recipe, gpus, states, tensors, moments, shape)
+    values = _values(recipe, np.atleast_1d(batch).ravel(), np.atleast_1d(sequence).ravel())
+    form = recipe.model_copy(update=_FIXED)
+    tensors = np.zeros((len(values), len(PARTS)))
+    moments = np.zeros(len(values), dtype=np.intp)
+    for narrow, chosen in _by_narrow_windows(architecture, recipe, sequence.ravel()):
+        rows = _rows(_Key(architecture), form, gpus, dispatch, narrow)
+        tensors[chosen], moments[chosen] = _largest(rows, values[chosen])
+    by_part = dict(zip(PARTS, tensors.T.reshape(len(PARTS), *shape), strict=True))
+    parts = _parts(rows.fixed, by_part, moments.reshape(shape))
+    return _breakdown(architecture, recipe, gpus, parts, moments.reshape(shape))
 
 
-EAGER_STACKS = ("huggingface", "torchtune")
-"""Stacks whose norms, gates and rotations are plain operations unless they are compiled."""
+def _values(recipe: TrainingRecipe, batch: FloatArray, sequence: FloatArray) -> FloatArray:
+    """The terms of the states for each candidate on one GPU.
+
+    Context parallelism leaves a GPU its share of the queries, each of which sees all keys.
+    """
+    ranks = recipe.context_parallel
+    values = basis_values(batch, sequence / ranks)
+    values[:, [BASIS.index("SS"), BASIS.index("BSS")]] *= ranks
+    return values
+
+
 _FIXED = {"micro_batch": 1, "sequence_length": 1}
 """Fields on which the form of the states does not depend."""
 
@@ -150,6 +154,7 @@ class _Key:
 class _Rows:
     """Candidate states: totals (states x basis), parts (states x parts x basis), moments."""
 
+    fixed: StateBytes
     totals: FloatArray
     parts: FloatArray
     moments: NDArray[np.intp]
@@ -168,16 +173,19 @@ def _largest(rows: _Rows, values: FloatArray) -> tuple[FloatArray, NDArray[np.in
 def _by_narrow_windows(
     architecture: Architecture, recipe: TrainingRecipe, sequence: FloatArray
 ) -> list[tuple[frozenset[int], NDArray[np.bool_]]]:
-    """Candidates grouped by which sliding windows are narrower than their sequence."""
+    """Candidates grouped by which sliding windows are no wider than their sequence.
+
+    Only then does `transformers` give `sdpa` a mask (`masking_utils.py`, `sdpa_mask`).
+    """
     windows = {
         layer.attention.window
         for layer in architecture.layers
         if layer.attention is not None and layer.attention.window is not None
     }
-    if recipe.attention != "sdpa" or not windows:
+    if recipe.attention != "sdpa" or not windows or not sequence.size:
         return [(frozenset(), np.ones(sequence.size, dtype=bool))]
     ordered = np.array(sorted(windows))
-    count = np.searchsorted(ordered, sequence)
+    count = np.searchsorted(ordered, sequence, side="right")
     return [(frozenset(int(w) for w in ordered[:n]), count == n) for n in np.unique(count).tolist()]
 
 
@@ -190,7 +198,12 @@ def _rows(
     setup = setup_of(architecture, recipe, dispatch=dispatch, narrow_windows=narrow)
     states = state_bytes(architecture, recipe, gpus=gpus)
     found = [
-        State(moment=state.moment, bytes=_kept_gradients(state.bytes, recipe, states, gpus))
+        State(
+            moment=state.moment,
+            bytes=_kept_gradients(
+                state.bytes, recipe, setup.numerics.weight_itemsize, states, gpus
+            ),
+        )
         for stage in _stages(architecture, recipe)
         for state in peaks(architecture, setup, stage)
     ]
@@ -199,7 +212,7 @@ def _rows(
     moments = [MOMENTS.index(state.moment) for state in found] + [MOMENTS.index("optimizer")]
     totals = table.sum(axis=1)
     totals[:, 0] += [_extra(states, m) for m in moments]
-    return _Rows(totals=totals, parts=table, moments=np.array(moments))
+    return _Rows(fixed=states, totals=totals, parts=table, moments=np.array(moments))
 
 
 def _extra(states: StateBytes, moment: int) -> float:
@@ -210,12 +223,17 @@ def _extra(states: StateBytes, moment: int) -> float:
 
 
 def _kept_gradients(
-    state: FloatArray, recipe: TrainingRecipe, states: StateBytes, gpus: int
+    state: FloatArray, recipe: TrainingRecipe, itemsize: int, states: StateBytes, gpus: int
 ) -> FloatArray:
-    """Gradients of a pass as they are kept: scattered under ZeRO-2 and 3, whole from the second
-    micro-batch on where gradients accumulate."""
+    """Gradients of a pass (`itemsize` bytes each) as they are kept.
+
+    In the type that the optimizer reads, scattered under ZeRO-2 and 3, and whole from the second
+    micro-batch on where they accumulate.
+    """
     row = PARTS.index("gradients")
     kept = state.copy()
+    if not recipe.has_adapters:
+        kept[row] *= gradient_itemsize(recipe) / itemsize
     if recipe.sharding in ("zero2", "zero3"):
         kept[row] /= recipe.data_parallel(gpus) * recipe.context_parallel
     if recipe.gradient_accumulation > 1 or recipe.optimizer_in_backward:
@@ -236,89 +254,41 @@ def _stages(architecture: Architecture, recipe: TrainingRecipe) -> list[Stage | 
     ]
 
 
-def setup_of(
-    architecture: Architecture,
-    recipe: TrainingRecipe,
-    *,
-    dispatch: Dispatch = "cuda",
-    narrow_windows: frozenset[int] = frozenset(),
-) -> Setup:
-    """The operations that a recipe stands for.
-
-    Mixed precision keeps 16-bit weights beside a master copy (Megatron, DeepSpeed) or casts each
-    gathered unit (FSDP); elsewhere autocast casts each matrix.
-    """
-    casts_units = recipe.precision == "amp" and (
-        recipe.stack in MASTER_STACKS or recipe.sharding == "zero3"
-    )
-    adapter = Adapter(
-        rank=recipe.lora_rank,
-        targets=recipe.lora_targets,
-        itemsize=int(adapter_itemsize(recipe)),
-    )
-    return Setup(
-        numerics=Numerics(
-            weight_itemsize=2 if casts_units else int(weight_itemsize(recipe)),
-            autocast=recipe.precision == "amp" and not casts_units,
-            trained=not recipe.has_adapters,
-            dispatch=dispatch,
-        ),
-        code=code_of(architecture),
-        adapter=adapter if recipe.has_adapters else None,
-        kernel=recipe.attention,
-        fused=recipe.compiled or recipe.stack not in EAGER_STACKS,
-        loss=recipe.loss_kernel,
-        narrow_windows=narrow_windows,
-        quantised=recipe.method == "qlora",
-        checkpointed=recipe.checkpointing == "full",
-        forgets_scores=recipe.checkpointing == "selective",
-        wide_boundaries=upcasts_unquantised(recipe)
-        or (recipe.has_adapters and recipe.sharding == "zero3" and recipe.stack in PEFT_STACKS),
-        tensor_parallel=recipe.tensor_parallel,
-        expert_parallel=recipe.expert_parallel,
-    )
+def _parts(
+    fixed: StateBytes, by_part: Mapping[str, FloatArray], moments: NDArray[np.intp]
+) -> dict[str, FloatArray]:
+    """Allocated bytes by part: the fixed states beside the tensors of the peak."""
+    step = moments == MOMENTS.index("optimizer")
+    zero = np.zeros(moments.shape)
+    renamed = {"recomputed": "recomputed_layer"}
+    return {
+        **{renamed.get(name, name): value for name, value in by_part.items()},
+        "weights": zero + fixed.weights,
+        "optimizer_states": zero + fixed.optimizer_states,
+        "master_weights": zero + fixed.master_weights,
+        "optimizer_temporaries": np.where(step, fixed.optimizer_temporaries, 0.0),
+        "gathered_weights": np.where(step, 0.0, fixed.gathered_weights),
+        "gradient_buffers": np.where(step, 0.0, fixed.gradient_buffers),
+    }
 
 
 def _breakdown(
     architecture: Architecture,
     recipe: TrainingRecipe,
     gpus: int,
-    states: StateBytes,
-    tensors: FloatArray,
+    parts: dict[str, FloatArray],
     moments: NDArray[np.intp],
-    shape: tuple[int, ...],
 ) -> MemoryBreakdown:
-    """Puts the states beside the tensors of the peak and adds what the GPU holds beside them."""
-    step = (moments == MOMENTS.index("optimizer")).reshape(shape)
-    by_part = dict(zip(PARTS, tensors.T.reshape(len(PARTS), *shape), strict=True))
-    zero = np.zeros(shape)
-    parts = {
-        "weights": zero + states.weights,
-        "gradients": by_part["gradients"],
-        "optimizer_states": zero + states.optimizer_states,
-        "master_weights": zero + states.master_weights,
-        "autocast_copies": by_part["autocast_copies"],
-        "activations": by_part["activations"],
-        "attention": by_part["attention"],
-        "routing": by_part["routing"],
-        "adapter_inputs": by_part["adapter_inputs"],
-        "logits": by_part["logits"],
-        "recomputed_layer": by_part["recomputed"],
-        "working": by_part["working"],
-        "optimizer_temporaries": np.where(step, states.optimizer_temporaries, 0.0),
-        "gathered_weights": np.where(step, 0.0, states.gathered_weights),
-        "gradient_buffers": np.where(step, 0.0, states.gradient_buffers),
-    }
-    allocated = sum(parts.values(), start=zero)
-    reserve, context = overheads()["allocator_reserve"], overheads()["cuda_context"]
-    library = overheads()["communication_library"]
-    outside = context.p50 + (library.p50 if gpus > 1 else 0.0)
+    """Adds what the GPU holds beside PyTorch's tensors."""
+    found = overheads()
+    allocated = sum(parts.values(), start=np.zeros(moments.shape))
+    library = found["communication_library"].p50 if gpus > 1 else 0.0
     return MemoryBreakdown(
         **parts,
-        allocator_reserve=allocated * reserve.p50,
-        cuda_context=zero + outside,
+        allocator_reserve=allocated * found["allocator_reserve"].p50,
+        cuda_context=np.full(moments.shape, found["cuda_context"].p50 + library),
         peak_bytes=_range(allocated, gpus, _form_error(architecture, recipe)),
-        peak_at=np.array(MOMENTS)[moments].reshape(shape),
+        peak_at=np.array(MOMENTS)[moments],
         notes=_notes(architecture, recipe),
     )
 

@@ -87,9 +87,9 @@ def add(tape: Tape, x: Tensor, y: Tensor) -> Tensor:
     return out
 
 
-def add_constant(tape: Tape, x: Tensor, itemsize: int | None = None) -> Tensor:
+def add_constant(tape: Tape, x: Tensor) -> Tensor:
     """`x + c` with a tensor that is not trained (a mask, a bias of positions)."""
-    out = tape.tensor(x.elements, x.itemsize if itemsize is None else itemsize)
+    out = tape.tensor(x.elements, x.itemsize)
     tape.record([x], [out], passes_gradient=True)
     return out
 
@@ -132,12 +132,10 @@ def function(
     return out
 
 
-def matmul(
-    tape: Tape, x: Tensor, y: Tensor, elements: FloatArray, itemsize: int | None = None
-) -> Tensor:
+def matmul(tape: Tape, x: Tensor, y: Tensor, elements: FloatArray) -> Tensor:
     """A batched product of two activations; both are kept."""
     saves = [a for a, b in ((x, y), (y, x)) if b.grad]
-    return _made(tape, [x, y], elements, itemsize or x.itemsize, saves=saves)
+    return _made(tape, [x, y], elements, x.itemsize, saves=saves)
 
 
 def linear(
@@ -170,7 +168,14 @@ def linear(
     out = tape.tensor(outputs, max(x.itemsize, weight.itemsize))
     saves = ([x] if weight.grad else []) + ([weight] if x.grad else [])
     extra = per("1", workspace)
-    tape.record([x, weight, offset], [out], saves=saves, forward_extra=extra, backward_extra=extra)
+    tape.record(
+        [x, weight, offset],
+        [out],
+        saves=saves,
+        forward_extra=extra,
+        backward_extra=extra,
+        extra_part="dequantisation" if workspace else "working",
+    )
     return out
 
 

@@ -59,13 +59,13 @@ class Measurement:
 def measurement(row: Row) -> Measurement:
     """The measurement in a row; `InputError` says why one cannot be expressed."""
     gpus = int(_number(row, "n_gpus"))
-    recipe = _recipe(row, gpus)
+    recipe = recipe_of_row(row, gpus)
     gpu = gpu_spec(row["gpu"])
     per_node = int(_number(row, "gpus_per_node", GPUS_PER_NODE)) if "nvl72" not in gpu.id else None
     return Measurement(
         row_id=row["row_id"],
         source=row["source_key"],
-        architecture=_architecture(row),
+        architecture=architecture_of_row(row),
         recipe=recipe,
         cluster=Cluster.of(gpu, gpus, gpus_per_node=per_node),
         number_format=_number_format(row, gpu.dense_tflops),
@@ -116,7 +116,8 @@ def _optimizer(text: str) -> Optimizer:
     return "muon" if text == "muon" else "adamw"
 
 
-def _recipe(row: Row, gpus: int) -> TrainingRecipe:
+def recipe_of_row(row: Row, gpus: int) -> TrainingRecipe:
+    """The recipe of a row; a row of memory has the same columns as one of throughput."""
     batch = int(_number(row, "micro_batch", 1))
     degrees = {c: int(_number(row, c, 1)) for c in ("tp", "pp", "cp", "ep")}
     ranks = max(gpus // (degrees["tp"] * degrees["pp"] * degrees["cp"]), 1)
@@ -155,7 +156,7 @@ def _recipe(row: Row, gpus: int) -> TrainingRecipe:
     )
 
 
-def _architecture(row: Row) -> Architecture:
+def architecture_of_row(row: Row) -> Architecture:
     """A decoder of the row's dimensions: rotary, RMS norms, the MLP gated or not."""
     layers, hidden = int(_number(row, "layers")), int(_number(row, "hidden"))
     heads, vocabulary = int(_number(row, "heads")), int(_number(row, "vocab"))

@@ -32,6 +32,9 @@ class TrainingRecipe(BaseModel):
     """Full fine-tuning, LoRA adapters, or LoRA on a 4-bit (NF4) base."""
     precision: Precision = "bf16"
     """`bf16`/`fp16`/`fp32`: weights and arithmetic alike; `amp`: fp32 weights under autocast."""
+    autocast: bool = False
+    """Whether a 16-bit model runs under autocast, as with a Trainer's `bf16=True`: fp32 adapters
+    then compute in 16 bits."""
     optimizer: Optimizer = "adamw"
     """The optimizer; its states are kept per trainable parameter."""
     sequence_length: int = Field(default=2048, ge=1, le=10_000_000)

@@ -61,6 +61,14 @@ def adapter_itemsize(recipe: TrainingRecipe) -> float:
     return FLOAT if wide else weight_itemsize(recipe)
 
 
+def gradient_itemsize(recipe: TrainingRecipe) -> float:
+    """Bytes per gradient as the optimizer reads it; Megatron adds gradients up in fp32."""
+    if recipe.has_adapters:
+        return adapter_itemsize(recipe)
+    sums_in_fp32 = recipe.precision == "amp" and recipe.stack != "deepspeed"
+    return FLOAT if sums_in_fp32 else weight_itemsize(recipe)
+
+
 def upcasts_unquantised(recipe: TrainingRecipe) -> bool:
     """Whether norms, tables and head of a 4-bit base are cast to fp32.
 
@@ -84,9 +92,8 @@ def state_bytes(architecture: Architecture, recipe: TrainingRecipe, *, gpus: int
     master = recipe.precision == "amp" and recipe.stack in MASTER_STACKS
     trained = _trained(architecture, recipe) * share
     stored = adapter_itemsize(recipe) if recipe.has_adapters else itemsize
-    gradient_itemsize = FLOAT if master and recipe.stack != "deepspeed" else stored
     weights = _weights(architecture, recipe) * share
-    gradients = trained * gradient_itemsize / (ranks if level >= 2 else 1.0)
+    gradients = trained * gradient_itemsize(recipe) / (ranks if level >= 2 else 1.0)
     if recipe.optimizer_in_backward:
         gradients *= max(x.parameters for x in architecture.layers) / _parameters(architecture)
     states = _optimizer_states(architecture, recipe, trained, FLOAT if master else stored)
@@ -102,7 +109,9 @@ def state_bytes(architecture: Architecture, recipe: TrainingRecipe, *, gpus: int
         if recipe.offload != "none" or recipe.optimizer_in_backward
         else _temporaries(architecture, recipe, trained / (ranks if level >= 1 else 1.0), stored),
         gathered_weights=_gathered(architecture, recipe) if level == 3 and ranks > 1 else 0.0,
-        gradient_buffers=_exchange_buffers(architecture, recipe, trained, gradient_itemsize, ranks),
+        gradient_buffers=_exchange_buffers(
+            architecture, recipe, trained, gradient_itemsize(recipe), ranks
+        ),
     )
 
 

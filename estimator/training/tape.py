@@ -88,6 +88,8 @@ class Node:
     """Whether the inputs receive the very gradient of the output (addition, a view)."""
     needs_forward: bool
     """Whether its derivative reads a tensor of the forward pass, be it a weight."""
+    extra_part: str
+    """The part under which the extra bytes are counted."""
 
 
 @dataclass(slots=True)
@@ -117,6 +119,7 @@ class Tape:
         forward_extra: FloatArray = NOTHING,
         backward_extra: FloatArray = NOTHING,
         passes_gradient: bool = False,
+        extra_part: str = "working",
     ) -> None:
         """Runs one operation. Its outputs require a gradient if an input does."""
         grad = any(x.grad for x in inputs)
@@ -133,6 +136,7 @@ class Tape:
                 backward_extra,
                 passes_gradient,
                 bool(wanted),
+                extra_part,
             )
         )
 
@@ -241,7 +245,7 @@ def _forward(
         for output in node.outputs:
             if output.buffer not in ledger.references and output.buffer is not source.buffer:
                 ledger.hold(output.buffer)
-        ledger.snapshot("working", node.forward_extra)
+        ledger.snapshot(node.extra_part, node.forward_extra)
         for buffer in touched:
             if last_use[buffer] == place and buffer not in kept and buffer in ledger.references:
                 ledger.drop(buffer)
@@ -261,7 +265,7 @@ def _backward(
         if node.needs_forward and entry is None:
             entry = ledger.alive.copy()
         made = _differentiate(node, received[0], ledger) if received else []
-        ledger.snapshot("working", node.backward_extra if received else NOTHING)
+        ledger.snapshot(node.extra_part, node.backward_extra if received else NOTHING)
         for buffer in received:
             ledger.drop(buffer)
         for buffer in node.saves:

@@ -7,6 +7,7 @@ Ref: PyTorch `torch/_subclasses/fake_tensor.py`, `torch/distributed/_tools/mem_t
 """
 
 import contextlib
+import logging
 import warnings
 import weakref
 from collections.abc import Iterator, Mapping
@@ -58,7 +59,8 @@ def case_recipe(case: TraceCase) -> TrainingRecipe:
     """The recipe that a case stands for."""
     return TrainingRecipe(
         method=case.method,
-        precision="amp" if case.amp else case.weights_dtype,
+        precision="amp" if case.amp and case.weights_dtype == "fp32" else case.weights_dtype,
+        autocast=case.amp,
         sequence_length=case.sequence_length,
         micro_batch=case.micro_batch,
         gradient_accumulation=1,
@@ -70,10 +72,6 @@ def case_recipe(case: TraceCase) -> TrainingRecipe:
 
 def trace_peak(config: Mapping[str, object], case: TraceCase) -> TracedPeak:
     """The peak of the second training step of the model that a config.json describes."""
-    if case.amp and case.weights_dtype != "fp32":
-        raise InputError(
-            f"trace: amp with weights_dtype {case.weights_dtype}; autocast keeps fp32 weights"
-        )
     with _quiet():
         torch, mode = _torch()
         model = _build(torch, config, case)
@@ -128,36 +126,58 @@ def _torch() -> tuple[Any, Any]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """No progress or deprecation messages of the libraries while tracing."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    """No messages of the libraries while tracing."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+BAD_CONFIG = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What a model class raises when its config makes no sense to it."""
 
 
 def _build(torch: Any, config: Mapping[str, object], case: TraceCase) -> Any:
     """The model on the meta device, with adapters and checkpointing as the case says."""
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    values = {key: value for key, value in config.items() if key not in ("model_type", "auto_map")}
-    settings = AutoConfig.for_model(str(config["model_type"]), **values)
-    settings.use_cache = False
-    types = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
-    with torch.device("meta"):
-        try:
-            model = AutoModelForCausalLM.from_config(
-                settings, dtype=types[case.weights_dtype], attn_implementation=case.attention
-            )
-        except ValueError as reason:
-            line = str(reason).splitlines()[0]
-            raise InputError(f"trace of {config['model_type']}: {line[:200]}") from None
-        if case.method == "lora":
-            model = _with_adapters(model, case.lora_rank)
+    try:
+        with torch.device("meta"):
+            model = _bare_model(torch, config, case)
+            if case.method == "lora":
+                model = _with_adapters(model, case.lora_rank)
+    except BAD_CONFIG as reason:
+        line = (str(reason).splitlines() or [type(reason).__name__])[0]
+        raise InputError(f"trace of {config.get('model_type')}: {line[:200]}") from None
     model.train()
     if case.checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         if case.method == "lora":
             model.enable_input_require_grads()
     return model
+
+
+def _bare_model(torch: Any, config: Mapping[str, object], case: TraceCase) -> Any:
+    """The class that `transformers` itself has for the config; no remote code."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    values = {key: value for key, value in config.items() if key not in ("model_type", "auto_map")}
+    settings = AutoConfig.for_model(str(config.get("model_type")), **values)
+    settings.use_cache = False
+    types = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+    return AutoModelForCausalLM.from_config(
+        settings, dtype=types[case.weights_dtype], attn_implementation=case.attention
+    )
 
 
 def _with_adapters(model: Any, rank: int) -> Any:
