@@ -82,6 +82,7 @@ def quantity_help(path: str, quantity: Quantity) -> str:
 
 def plain(text: str) -> str:
     """The text with Markdown's signs made ordinary, so that "$2 to $3" is not read as a formula."""
-    for sign in "\\$*_[]<~`":
+    text = text.replace("`", "")
+    for sign in "\\$*_[]<~":
         text = text.replace(sign, f"\\{sign}")
     return text

@@ -9,11 +9,13 @@ from typing import Any, get_args
 from estimator.dashboard.adjust import moved_to
 from estimator.dashboard.declared import bounds, docstring, label, plain, quantity_help
 from estimator.decision.wording import value_with_unit
+from estimator.errors import CatalogError
 from estimator.llm.catalogue import catalogue
 from estimator.quantity import Quantity
 from estimator.scenario import Scenario
 from estimator.scenario.inputs import In
 from estimator.training.recipe import Method
+from pricing import token_price
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "What is at stake": (
@@ -190,18 +192,20 @@ def _api_change(value: str) -> dict[str, str]:
 
 @cache
 def api_models() -> tuple[str, ...]:
-    """Models that the price book knows from those who make them, as provider/model."""
+    """Models priced per token by those who make them, as provider/model."""
     from genai_prices.data import providers  # a second to import: only where it is needed
 
-    return tuple(
-        sorted(
-            f"{provider.id}/{model.id}"
-            for provider in providers
-            if provider.id in API_PROVIDERS
-            for model in provider.models
-            if not model.deprecated
-        )
-    )
+    makers = [provider for provider in providers if provider.id in API_PROVIDERS]
+    models = [(maker.id, model.id) for maker in makers for model in maker.models]
+    return tuple(sorted(f"{maker}/{model}" for maker, model in models if _is_priced(maker, model)))
+
+
+def _is_priced(provider: str, model: str) -> bool:
+    try:
+        token_price(provider, model)
+    except CatalogError:
+        return False
+    return True
 
 
 def other_paths(scenario: Scenario) -> tuple[str, ...]:
