@@ -58,7 +58,9 @@ def _token_price(data: dict[str, Any], field: str) -> Quantity:
 
 
 def _sourced_price(value: float, source: str, as_of: str) -> Quantity:
-    return Quantity.of({"value": value, "unit": "USD/Mtok", "source": source, "as_of": as_of})
+    return Quantity(
+        value=value, unit="USD/Mtok", source=source, as_of=as_of, evidence="seen-secondary"
+    )
 
 
 def _embedding_price() -> Quantity:
@@ -135,8 +137,13 @@ class Saas(Section):
 
 def _platform_fee(plan_id: str) -> Quantity:
     plan = pricing.saas_plan(plan_id)
-    fee = {"value": plan.platform_fee_usd_per_month, "unit": "USD/month"}
-    return Quantity.of(fee | {"source": plan.source, "as_of": plan.as_of})
+    return Quantity(
+        value=plan.platform_fee_usd_per_month,
+        unit="USD/month",
+        source=plan.source,
+        as_of=plan.as_of,
+        evidence=plan.evidence,
+    )
 
 
 def _saas_price(plan_id: str) -> Quantity:
