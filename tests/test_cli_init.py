@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-
 from command import Tuneroi
+
 from estimator.scenario.files import load_scenario
 from estimator.scenario.templates import template, template_names
 
