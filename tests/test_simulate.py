@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from estimator.decision.simulate import Comparison, compare
+from estimator.errors import InfeasiblePlan
 from estimator.report.comparison import as_dict
 from estimator.scenario import Scenario
 from estimator.scenario.edit import with_inputs
@@ -84,6 +85,16 @@ def test_dearer_saas_never_ranks_better(base: Comparison) -> None:
     dear = run(with_inputs(BASE, {"saas.price_usd_per_unit": price.scaled(2)}))
     assert dear.outcomes["saas"].npv_usd.mean() < base.outcomes["saas"].npv_usd.mean()
     assert dear.outcomes["saas"].probability_best <= base.outcomes["saas"].probability_best
+
+
+def test_a_model_too_large_for_its_gpus_is_said_with_a_way_out() -> None:
+    scenario = with_inputs(
+        BASE, {"model": "meta-llama/Llama-3.3-70B-Instruct", "training.gpu": "l4-24gb"}
+    )
+    with pytest.raises(InfeasiblePlan, match="self_hosted_finetune.*does not fit.*leave it out"):
+        run(scenario)
+    rest = run(with_inputs(scenario, {"alternatives": ["rag", "saas"]}))
+    assert set(rest.outcomes) == {"status_quo", "rag", "saas"}
 
 
 def test_json_is_finite_and_has_the_promised_keys(base: Comparison) -> None:

@@ -15,6 +15,7 @@ from estimator.decision.choose import expected_regret, probability_best
 from estimator.decision.finance import discount_factors, payback_months
 from estimator.decision.information import evpi, evppi_all
 from estimator.decision.verdict import Context, Verdict, verdict
+from estimator.errors import InfeasiblePlan
 from estimator.quantity import FloatArray
 from estimator.sampling import Draws, sample
 from estimator.scenario import AlternativeId, Scenario
@@ -67,7 +68,7 @@ def compare(scenario: Scenario, *, n: int = DEFAULT_DRAWS, seed: int = DEFAULT_S
     draws = draw_inputs(scenario, n=n, seed=seed)
     discount = discount_factors(scenario.horizon_months, scenario.discount_rate_per_year)
     world = World(scenario, draws, discount)
-    accounts = {name: build_alternative(name, world) for name in scenario.alternatives}
+    accounts = {name: _account(name, world) for name in scenario.alternatives}
     payoffs: dict[str, FloatArray] = {name: _npv(a, n) for name, a in accounts.items()}
     best = probability_best(payoffs)
     regret = expected_regret(payoffs)
@@ -86,6 +87,13 @@ def compare(scenario: Scenario, *, n: int = DEFAULT_DRAWS, seed: int = DEFAULT_S
         evppi_usd=dict(sorted(evppi.items(), key=lambda pair: (-pair[1], pair[0]))),
         version=__version__,
     )
+
+
+def _account(name: AlternativeId, world: World) -> Account:
+    try:
+        return build_alternative(name, world)
+    except InfeasiblePlan as error:
+        raise InfeasiblePlan(f"{name}: {error}; or leave it out of `alternatives`") from None
 
 
 def draw_inputs(scenario: Scenario, *, n: int, seed: int) -> Draws:
