@@ -91,7 +91,7 @@ def test_a_model_too_large_for_its_gpus_is_said_with_a_way_out() -> None:
     scenario = with_inputs(
         BASE, {"model": "meta-llama/Llama-3.3-70B-Instruct", "training.gpu": "l4-24gb"}
     )
-    with pytest.raises(InfeasiblePlan, match="self_hosted_finetune.*does not fit.*leave it out"):
+    with pytest.raises(InfeasiblePlan, match=r"self_hosted_finetune.*does not fit.*leave it out"):
         run(scenario)
     rest = run(with_inputs(scenario, {"alternatives": ["rag", "saas"]}))
     assert set(rest.outcomes) == {"status_quo", "rag", "saas"}
