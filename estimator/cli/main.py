@@ -11,7 +11,18 @@ from typing import Annotated, NoReturn
 import typer
 
 from estimator import __version__
-from estimator.cli import compare, dashboard, dataset, init, model, prices, train
+from estimator.cli import (
+    compare,
+    dashboard,
+    dataset,
+    fit,
+    init,
+    model,
+    prices,
+    trace,
+    train,
+    validate,
+)
 from estimator.errors import EstimatorError
 
 DEBUG = "TUNEROI_DEBUG"
@@ -30,6 +41,9 @@ app.command("train")(train.train)
 app.command("model")(model.model)
 app.command("dataset")(dataset.dataset)
 app.command("prices")(prices.prices)
+app.command("fit")(fit.fit)
+app.command("trace")(trace.trace)
+app.add_typer(validate.app, name="validate")
 app.command("init")(init.init)
 app.command("dashboard")(dashboard.dashboard)
 

@@ -72,7 +72,7 @@ def model(
     elif lora_rank is not None or targets:
         raise InputError("--lora-rank and --targets are of adapters; --method full trains all")
     with working(f"looking for {name}"):
-        resolved = resolve_model(name, offline=offline)
+        resolved = resolve_model(name, offline=offline, check=True)
     report = model_report(
         resolved, sequence_length=sequence_length(seq_len, resolved), adapter=adapter
     )

@@ -12,7 +12,7 @@ from estimator.decision.wording import value_with_unit
 from estimator.errors import CatalogError
 from estimator.llm.catalogue import catalogue
 from estimator.quantity import Quantity
-from estimator.scenario import Scenario
+from estimator.scenario import ALTERNATIVES, Scenario
 from estimator.scenario.inputs import In
 from estimator.training.recipe import Method
 from pricing import token_price
@@ -154,6 +154,19 @@ def settings(scenario: Scenario) -> tuple[Input, ...]:
             change=_api_change,
             closed=False,
         ),
+    )
+
+
+def ways(scenario: Scenario) -> Input:
+    """Which alternatives are compared; doing nothing always takes part."""
+    return Input(
+        path="alternatives",
+        label="Alternatives to compare",
+        help=plain(docstring("alternatives")),
+        options=tuple(name for name in ALTERNATIVES if name != "status_quo"),
+        default=tuple(name for name in scenario.alternatives if name != "status_quo"),
+        show=lambda chosen: f"{len(chosen)} besides doing nothing",
+        change=lambda chosen: {"alternatives": list(chosen)},
     )
 
 

@@ -51,8 +51,8 @@ class Decision:
     values: Chart
     information: Chart | None
     evpi_usd: float
-    own_costs: Chart
-    total_costs: Chart
+    own_costs: Chart | None
+    total_costs: Chart | None
     notes: tuple[str, ...]
     futures: str
     """How many were simulated."""

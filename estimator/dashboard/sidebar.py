@@ -1,5 +1,6 @@
 """The sidebar: where the scenario comes from, and a widget for each input that matters."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from html import escape
 from typing import Any
@@ -7,10 +8,12 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from estimator.alternatives.account import LABELS
 from estimator.dashboard.declared import label
-from estimator.dashboard.inputs import GROUPS, Input, other_paths, settings, sliders
+from estimator.dashboard.inputs import GROUPS, Input, other_paths, settings, sliders, ways
 from estimator.dashboard.results import leads
 from estimator.dashboard.session import Shown, Wish
+from estimator.dashboard.views import aside
 from estimator.decision.wording import capitalised
 from estimator.errors import InputError
 from estimator.scenario import Scenario
@@ -18,7 +21,7 @@ from estimator.scenario.files import parse_scenario
 from estimator.scenario.templates import template, template_names
 
 FIRST_TEMPLATE = "support-assistant"
-TEMPLATE, FILE, MORE = "template", "file", "more"
+TEMPLATE, FILE, MORE, WAYS = "template", "file", "more", "alternatives"
 MAX_UPLOAD_MB = 1
 _BASE = "_base"
 HOW_SLIDERS_WORK = (
@@ -33,7 +36,6 @@ def ask() -> tuple[Wish, Places]:
     """What the sidebar's widgets ask for, and the places in it that the answer fills."""
     asked = _link()
     base, problems, places = _scenario_picker()
-    st.caption(HOW_SLIDERS_WORK)
     inputs: list[Input] = []
     values: dict[str, Any] = {}
 
@@ -43,6 +45,8 @@ def ask() -> tuple[Wish, Places]:
             places[entry.path] = st.empty()
             inputs.append(entry)
 
+    offer([ways(base)], _several)
+    aside(HOW_SLIDERS_WORK)
     for title, paths in GROUPS.items():
         st.subheader(title, anchor=False)
         offer(sliders(base, paths), _slider)
@@ -62,7 +66,7 @@ def ask() -> tuple[Wish, Places]:
 
 def fill(places: Places, shown: Shown) -> None:
     """Put the answer's pictures under the sliders, and the scenario behind the download button."""
-    name = shown.scenario.name.lower().replace(" ", "-") or "scenario"
+    name = re.sub(r"[^a-z0-9]+", "-", shown.scenario.name.lower()).strip("-") or "scenario"
     places[FILE].download_button(
         "Download this scenario (YAML)",
         data=shown.yaml,
@@ -90,7 +94,7 @@ def _scenario_picker() -> tuple[Scenario, list[str], Places]:
         "Start from",
         names,
         index=names.index(FIRST_TEMPLATE),
-        format_func=lambda name: capitalised(name.replace("-", " ")),
+        format_func=_in_words,
         key=TEMPLATE,
         bind="query-params",
         on_change=_start_over,
@@ -122,6 +126,10 @@ def _scenario_picker() -> tuple[Scenario, list[str], Places]:
         )
 
 
+def _in_words(template_name: str) -> str:
+    return capitalised(template_name.replace("-", " "))
+
+
 def _parsed(content: bytes, name: str) -> Scenario:
     try:
         text = content.decode("utf-8")
@@ -140,7 +148,7 @@ def _start_over() -> None:
         return  # the page says what is wrong, and keeps what it showed
     st.session_state[MORE] = []
     paths = tuple(path for group in GROUPS.values() for path in group)
-    reset((*sliders(base, paths), *settings(base)))
+    reset((ways(base), *sliders(base, paths), *settings(base)))
 
 
 def _slider(entry: Input) -> Any:
@@ -170,6 +178,19 @@ def _setting(entry: Input) -> Any:
     )
 
 
+def _several(entry: Input) -> Any:
+    chosen = st.multiselect(
+        entry.label,
+        entry.options,
+        entry.default,
+        format_func=lambda name: LABELS[name],
+        key=entry.path,
+        help=entry.help,
+        bind="query-params",
+    )
+    return tuple(name for name in entry.options if name in chosen)
+
+
 def _more(base: Scenario) -> tuple[str, ...]:
     paths = other_paths(base)
     chosen = st.multiselect(
@@ -195,9 +216,12 @@ def _refused(asked: dict[str, str], inputs: Iterable[Input]) -> Iterator[str]:
     """What the link asked for that no widget offers; Streamlit itself drops it in silence."""
     known = {entry.path: entry for entry in inputs}
     for name, text in asked.items():
-        if name in (TEMPLATE, MORE):
+        if name in (MORE, WAYS):
             continue
-        if name not in known:
+        if name == TEMPLATE:
+            if text not in map(_in_words, template_names()):
+                yield f"The link asks for the template {text!r}, which does not exist."
+        elif name not in known:
             yield f"The link sets {name!r}, which this page does not offer; it was left out."
         elif (entry := known[name]).closed and text not in map(entry.show, entry.options):
             stays = entry.show(entry.default)

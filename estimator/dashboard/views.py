@@ -27,6 +27,7 @@ table.figures th, table.figures td {padding: 0.3rem 0.6rem; text-align: right; b
   border-bottom: 1px solid rgba(140,150,160,0.35); white-space: nowrap;}
 table.figures th:first-child, table.figures td:first-child {text-align: left;}
 table.figures th {font-weight: 600;}
+table.figures thead th {white-space: normal; vertical-align: bottom;}
 figure.lead {max-width: 36rem; margin: 0 0 0.8rem;}
 figure.lead img {display: block; width: 100%; height: 64px;}
 figure.lead figcaption {display: flex; justify-content: space-between; gap: 1rem;
@@ -47,6 +48,11 @@ def text(words: str) -> str:
 def section(title: str, under: str) -> None:
     """A heading and a line that says how to read what follows."""
     st.html(f'<h2 class="section">{text(title)}</h2><p class="under">{text(under)}</p>')
+
+
+def aside(words: str) -> None:
+    """A paragraph in small print; Streamlit's own caption is too faint in the light sidebar."""
+    st.html(f'<p class="under">{text(words)}</p>')
 
 
 def prose(words: str) -> None:

@@ -273,12 +273,15 @@ def _in_two_lines(label: str) -> str:
     return "\n".join(wrap(label, width=42, max_lines=2, placeholder=" …"))
 
 
-def own_cost_chart(comparison: Comparison) -> Chart:
-    """What each alternative itself costs, by category; what doing nothing has too is left out."""
+def own_cost_chart(comparison: Comparison) -> Chart | None:
+    """What each alternative itself costs, by category; what doing nothing has too is left out.
+
+    None if no alternative has costs of its own.
+    """
     return _cost_chart(comparison, WAY_COLOURS, lambda costs: costs, "The way itself")
 
 
-def total_cost_chart(comparison: Comparison) -> Chart:
+def total_cost_chart(comparison: Comparison) -> Chart | None:
     """All costs: the requests that people still handle, errors, and the way itself."""
     colours = {"people handling requests": ORANGE, "errors": VERMILLION, "the way itself": BLUE}
 
@@ -294,10 +297,12 @@ def _cost_chart(
     colours: Mapping[str, str],
     grouped: Callable[[Mapping[str, float]], Mapping[str, float]],
     title: str,
-) -> Chart:
+) -> Chart | None:
     every = {o.account.label: grouped(category_sums(o.account)) for o in ordered(comparison)}
     sums = {label: sum(row.get(c, 0.0) for c in colours) for label, row in every.items()}
     labels = [label for label, total in sums.items() if total > 0]
+    if not labels:
+        return None
     totals, costs = [sums[label] for label in labels], [every[label] for label in labels]
     shown = [category for category in colours if any(row.get(category) for row in costs)]
     data = [
@@ -317,7 +322,7 @@ def _cost_chart(
         }
         for category in shown
     ]
-    end = without_outlier(totals or [1.0])
+    end = without_outlier(totals)
     amounts = [f"{money(t)}{' (bar cut)' if t > end else ''}" for t in totals]
     layout = row_layout(labels, amounts, bottom=76)
     layout |= {"barmode": "stack", "showlegend": True, "legend": legend_below()}
@@ -326,13 +331,10 @@ def _cost_chart(
     return Chart(
         figure={"data": data, "layout": layout},
         finding=f"{title}, mean cost in today's money: {'; '.join(named)}.",
-        columns=("", *labels),
-        rows=(
-            *(
-                (capitalised(c), *(money(row[c]) if row.get(c) else "–" for row in costs))
-                for c in shown
-            ),
-            ("Total", *(money(total) for total in totals)),
+        columns=("Alternative", *map(capitalised, shown), "Total"),
+        rows=tuple(
+            (label, *(money(row[c]) if row.get(c) else "–" for c in shown), money(total))
+            for label, row, total in zip(labels, costs, totals, strict=True)
         ),
     )
 

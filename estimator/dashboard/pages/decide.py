@@ -6,7 +6,16 @@ from estimator.dashboard.declared import plain
 from estimator.dashboard.results import cash_flow, leads
 from estimator.dashboard.session import Shown, current
 from estimator.dashboard.sidebar import reset
-from estimator.dashboard.views import chart, finding_list, lead_picture, prose, section, table, text
+from estimator.dashboard.views import (
+    aside,
+    chart,
+    finding_list,
+    lead_picture,
+    prose,
+    section,
+    table,
+    text,
+)
 from estimator.decision.wording import about, capitalised
 from estimator.report.charts import Chart
 
@@ -141,6 +150,9 @@ def _costs(shown: Shown) -> None:
         "Costs shown", list(views), default=next(iter(views)), label_visibility="collapsed"
     )
     drawn = views[chosen or next(iter(views))]
+    if drawn is None:
+        prose("Nothing compared here costs anything.")
+        return
     chart("costs", drawn)
     table("The same as a table", drawn)
 
@@ -149,7 +161,7 @@ def _notes(shown: Shown) -> None:
     if shown.decision.notes:
         with st.expander("To know"):
             finding_list(map(capitalised, shown.decision.notes))
-    st.caption(shown.decision.footer)
+    aside(shown.decision.footer)
 
 
 page(current())
