@@ -14,7 +14,7 @@ demo: $(VENV)/base ## Answer a real question: fine-tune, RAG, SaaS or nothing fo
 	@$(BIN)/tuneroi compare examples/support-assistant.yaml
 
 dashboard: $(VENV)/base ## Open the what-if dashboard
-	@$(BIN)/streamlit run app.py
+	@$(BIN)/tuneroi dashboard
 
 test: $(VENV)/dev lint types ## Check style and types, then run every test
 	@$(BIN)/python -m pytest -n auto

@@ -7,6 +7,7 @@ quasi-random, common to all alternatives and correlated.
 
 import datetime
 import re
+from functools import lru_cache
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
@@ -255,8 +256,14 @@ def pert_ppf(u: ArrayLike, low: float, mode: float, high: float) -> FloatArray:
     if u.size <= _TABLE_Z.size:
         share = betaincinv(alpha, beta, u)
     else:
-        share = np.interp(ndtri(u), _TABLE_Z, betaincinv(alpha, beta, ndtr(_TABLE_Z)))
+        share = np.interp(ndtri(u), _TABLE_Z, _pert_table(alpha, beta))
     return np.asarray(low + (high - low) * share)
+
+
+@lru_cache(maxsize=1024)
+def _pert_table(alpha: float, beta: float) -> FloatArray:
+    """The inverse incomplete beta at the table's steps; the same shapes come again and again."""
+    return np.asarray(betaincinv(alpha, beta, ndtr(_TABLE_Z)))
 
 
 def percentile_ppf(

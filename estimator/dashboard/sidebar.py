@@ -45,13 +45,13 @@ def ask() -> tuple[Wish, Places]:
             places[entry.path] = st.empty()
             inputs.append(entry)
 
-    offer([ways(base)], _several)
     aside(HOW_SLIDERS_WORK)
     for title, paths in GROUPS.items():
         st.subheader(title, anchor=False)
         offer(sliders(base, paths), _slider)
     st.subheader("Time, money and models", anchor=False)
     offer(settings(base), _setting)
+    offer([ways(base)], _several)
     st.subheader("Any other input", anchor=False)
     offer(sliders(base, _more(base)), _slider)
     wish = Wish(
@@ -179,10 +179,11 @@ def _setting(entry: Input) -> Any:
 
 
 def _several(entry: Input) -> Any:
-    chosen = st.multiselect(
+    chosen = st.pills(
         entry.label,
         entry.options,
-        entry.default,
+        selection_mode="multi",
+        default=entry.default,
         format_func=lambda name: LABELS[name],
         key=entry.path,
         help=entry.help,

@@ -36,6 +36,7 @@ from estimator.report.figures import (
     track,
     without_outlier,
     zero_line,
+    zero_marks,
 )
 from estimator.report.ranges import range_of
 from estimator.report.text import category_sums, ordered
@@ -131,7 +132,7 @@ def value_chart(comparison: Comparison) -> Chart:
     ]
     layout = row_layout(labels, worth, top=26, bottom=30)
     layout["xaxis"] = money_axis(left, right)
-    layout["shapes"] = [zero_line("x")]
+    layout["shapes"] = zero_marks(len(labels))
     layout["annotations"].append(note("doing nothing", x=0, y=1, yanchor="bottom", xref="x"))
     return Chart(
         figure={"data": [band, dots], "layout": layout},
@@ -194,7 +195,7 @@ def cash_flow_chart(comparison: Comparison, alternative: AlternativeId) -> Chart
     layout = layout_of(360, left=58, bottom=44, top=26)
     layout["xaxis"] = axis("month") | {"range": [0, horizon], "showgrid": False}
     layout["yaxis"] = money_axis(min(low), max(high))
-    layout["shapes"] = [zero_line("y")]
+    layout["shapes"] = [zero_line()]
     layout["annotations"] = [
         note("doing nothing", x=1, y=0, yref="y", xanchor="right", yanchor="bottom")
     ]

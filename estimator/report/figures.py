@@ -98,11 +98,27 @@ def without_outlier(lengths: Sequence[float]) -> float:
     return 1.15 * second if 0 < DWARFS * second < longest else longest
 
 
-def zero_line(axis: str) -> Figure:
-    """A line across the figure where the money of `axis` is zero."""
-    across = {"x": {"yref": "paper", "y0": 0, "y1": 1}, "y": {"xref": "paper", "x0": 0, "x1": 1}}
-    at = {f"{axis}ref": axis, f"{axis}0": 0, f"{axis}1": 0}
-    return {"type": "line", "line": {"color": GREY, "width": 2}, **across[axis], **at}
+def zero_line() -> Figure:
+    """A line across the figure where the money of the upright axis is zero."""
+    where = {"xref": "paper", "x0": 0, "x1": 1, "yref": "y", "y0": 0, "y1": 0}
+    return {"type": "line", "line": {"color": GREY, "width": 2}, **where}
+
+
+def zero_marks(rows: int) -> list[Figure]:
+    """An upright line at zero, broken at every row so that it crosses no label."""
+    return [
+        {
+            "type": "line",
+            "line": {"color": GREY, "width": 2},
+            "xref": "x",
+            "x0": 0,
+            "x1": 0,
+            "yref": "y",
+            "y0": row - 0.14,
+            "y1": row + 0.42,
+        }
+        for row in range(rows)
+    ]
 
 
 def live_line(month: float) -> Figure:

@@ -1,0 +1,91 @@
+"""`tuneroi validate`: predictions against files of measurements."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from estimator.validation.scoring import Validation
+
+app = typer.Typer(
+    help="Compare predictions with a file of measurements: errors by source and by method.",
+    no_args_is_help=True,
+)
+File = Annotated[Path, typer.Argument(help="CSV file of measurements.", metavar="FILE")]
+RowsOut = Annotated[
+    Path | None,
+    typer.Option("--rows-out", help="Write each row's prediction there.", metavar="FILE.csv"),
+]
+IncludeSuspect = Annotated[
+    bool, typer.Option("--include-suspect", help="Count rows whose flag begins with 'susp' too.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("memory")
+def memory(
+    file: File,
+    rows_out: RowsOut = None,
+    include_suspect: IncludeSuspect = False,
+    as_json: AsJson = False,
+) -> None:
+    """Predicted peak memory against measured peaks (column peak_mem_gib)."""
+    from estimator.cli.show import working
+    from estimator.validation.memory import validate_memory
+
+    with working("predicting"):
+        found = validate_memory(file, include_suspect=include_suspect)
+    _show(found, f"Peak memory, {file.name}", rows_out, as_json=as_json)
+
+
+@app.command("traces")
+def traces(
+    file: File,
+    rows_out: RowsOut = None,
+    include_suspect: IncludeSuspect = False,
+    as_json: AsJson = False,
+) -> None:
+    """The closed form of memory against traced peaks (column peak_bytes; see tuneroi trace)."""
+    from estimator.cli.show import working
+    from estimator.validation.traces import validate_traces
+
+    with working("predicting"):
+        found = validate_traces(file, include_suspect=include_suspect)
+    _show(found, f"Traced peaks, {file.name}", rows_out, as_json=as_json)
+
+
+@app.command("fits")
+def fits(
+    file: File,
+    rows_out: RowsOut = None,
+    include_suspect: IncludeSuspect = False,
+    as_json: AsJson = False,
+) -> None:
+    """Predicted "fits" against runs that fitted or ran out of memory (column fits)."""
+    from estimator.cli.show import print_json, print_parts, working
+    from estimator.report.validation import fits_dict, fits_parts
+    from estimator.validation.fits import validate_fits, verdict_table
+    from estimator.validation.scoring import write_table
+
+    with working("predicting"):
+        found = validate_fits(file, include_suspect=include_suspect)
+    if rows_out is not None:
+        write_table(rows_out, verdict_table(found.verdicts))
+    if as_json:
+        print_json(fits_dict(found))
+    else:
+        print_parts(fits_parts(found, f"Fits or not, {file.name}"))
+
+
+def _show(found: "Validation", title: str, rows_out: Path | None, *, as_json: bool) -> None:
+    from estimator.cli.show import print_json, print_parts
+    from estimator.report.validation import validation_dict, validation_parts
+    from estimator.validation.scoring import prediction_table, write_table
+
+    if rows_out is not None:
+        write_table(rows_out, prediction_table(found.predictions))
+    if as_json:
+        print_json(validation_dict(found))
+    else:
+        print_parts(validation_parts(found, title))

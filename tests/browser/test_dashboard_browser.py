@@ -1,0 +1,221 @@
+"""The dashboard in a real browser: the main journeys, both themes, a phone, and no request out.
+
+Needs playwright and the system's Chromium; without them the module is skipped, or fails where
+TUNEROI_REQUIRE_BROWSER is set. Pictures are left in the folder that TUNEROI_SCREENSHOTS names.
+"""
+
+import importlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+if os.environ.get("TUNEROI_REQUIRE_BROWSER"):
+    assert CHROMIUM, "TUNEROI_REQUIRE_BROWSER is set, but there is no chromium"
+    playwright: Any = importlib.import_module("playwright.sync_api")
+else:
+    if CHROMIUM is None:
+        pytest.skip("the browser tests need the system's chromium", allow_module_level=True)
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="the browser tests need playwright", exc_type=ImportError
+    )
+
+from estimator.cli.dashboard import ENVIRONMENT, server_command  # noqa: E402
+
+ROOT = Path(__file__).parent.parent.parent
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
+PATIENCE_MS = 60_000
+COST = "value.human_cost_usd_per_request"
+
+
+def die_with_parent() -> None:
+    """Let the server end with the tests, however they end (Linux)."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    log = tmp_path_factory.mktemp("server") / "log.txt"
+    with (
+        log.open("w") as sink,
+        subprocess.Popen(
+            server_command(0, "127.0.0.1"),
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            cwd=ROOT,
+            env={**ENVIRONMENT, **os.environ},
+            preexec_fn=die_with_parent,
+        ) as server,
+    ):
+        try:
+            yield first_address(server, log)
+        finally:
+            server.terminate()
+            try:
+                server.wait(10)
+            except subprocess.TimeoutExpired:
+                server.kill()
+
+
+def first_address(server: "subprocess.Popen[bytes]", log: Path) -> str:
+    for _ in range(600):
+        if found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text("utf-8")):
+            return found.group(0)
+        try:
+            server.wait(0.1)
+            break
+        except subprocess.TimeoutExpired:
+            continue
+    raise AssertionError(f"the server did not start: {log.read_text('utf-8')}")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """One visitor's page, and all that it asked of the network or complained about."""
+
+    def __init__(self, browser: Any, address: str, **options: Any) -> None:
+        self.context = browser.new_context(**options)
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(PATIENCE_MS)
+        self.address, self.asked, self.complaints = address, [], []
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.on("console", self._heard)
+
+    def _heard(self, message: Any) -> None:
+        if message.type == "error":
+            self.complaints.append(message.text)
+
+    def open(self, query: str = "") -> "Visit":
+        self.page.goto(f"{self.address}/{query}")
+        self.page.wait_for_selector("h1.verdict")
+        self.page.wait_for_selector(".st-key-chart-costs svg text")
+        return self
+
+    @property
+    def verdict(self) -> str:
+        return str(self.page.inner_text("h1.verdict"))
+
+    def wait_for_another(self, verdict: str) -> None:
+        self.page.wait_for_function(
+            "old => document.querySelector('h1.verdict')?.innerText !== old", arg=verdict
+        )
+
+    def slider(self, path: str) -> Any:
+        return self.page.locator(f".st-key-{path.replace('.', '-')} input[type=range]")
+
+    def picture(self, name: str) -> None:
+        if folder := os.environ.get("TUNEROI_SCREENSHOTS"):
+            self.page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+@pytest.fixture
+def visit(browser: Any, address: str) -> Iterator[Any]:
+    visits: list[Visit] = []
+
+    def start(query: str = "", **options: Any) -> Visit:
+        visits.append(Visit(browser, address, **options))
+        return visits[-1].open(query)
+
+    yield start
+    for one in visits:
+        outside = [u for u in one.asked if not u.startswith((one.address, "data:", "blob:", "ws:"))]
+        one.context.close()
+        assert not outside, "a request left the machine"
+        assert not one.complaints
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("device", "width", "height"), [("wide", 1400, 900), ("phone", 390, 844)])
+def test_verdict_first_and_nothing_wider_than_the_screen(
+    visit: Any, scheme: str, device: str, width: int, height: int
+) -> None:
+    one = visit(viewport={"width": width, "height": height}, color_scheme=scheme)
+    assert one.page.evaluate("document.documentElement.scrollWidth") <= width
+    top = one.page.locator("h1.verdict").bounding_box()["y"]
+    places = (c.bounding_box() for c in one.page.locator("[data-testid=stPlotlyChart]").all())
+    charts = [box["y"] for box in places if box]
+    assert 0 <= top < min(charts) and top < height / 2
+    one.picture(f"decide-{device}-{scheme}")
+
+
+def test_a_slider_changes_the_verdict_and_a_link_restores_it(visit: Any) -> None:
+    one = visit()
+    before = one.verdict
+    slider = one.slider(COST)
+    slider.focus()
+    slider.press("Home")
+    one.wait_for_another(before)
+    one.page.get_by_role("button", name="Reset all").wait_for()
+    one.page.wait_for_function("() => location.search.includes('human_cost')")
+    one.picture("decide-changed")
+    other = visit(one.page.url.removeprefix(f"{one.address}/"))
+    assert other.verdict == one.verdict != before
+    other.page.get_by_role("button", name="Reset all").click()
+    other.wait_for_another(one.verdict)
+    assert other.verdict == before
+    other.page.wait_for_function("() => !location.search.includes('human_cost')")
+
+
+def test_a_bad_file_is_explained_and_a_good_one_shown_and_saved(visit: Any, tmp_path: Path) -> None:
+    one = visit()
+    before = one.verdict
+    one.page.get_by_text("Open or save a scenario file").click()
+    upload = one.page.locator("[data-testid=stFileUploader] input[type=file]")
+    bad, good = tmp_path / "bad.yaml", tmp_path / "good.yaml"
+    bad.write_text("demand: {requests_per_month: 1, growht_per_year: 0.1}")
+    good.write_text("name: Our desk\ndemand: {requests_per_month: 400}\nalternatives: [rag]\n")
+    upload.set_input_files(bad)
+    alert = one.page.get_by_role("alert")
+    alert.get_by_text("growth_per_year").wait_for()
+    assert one.verdict == before
+    one.picture("decide-bad-file")
+    upload.set_input_files(good)
+    one.wait_for_another(before)
+    assert "Our desk" in one.page.inner_text("p.kicker")
+    with one.page.expect_download() as download:
+        one.page.get_by_role("button", name="Download this scenario").click()
+    assert download.value.suggested_filename == "our-desk.yaml"
+    assert "Our desk" in Path(download.value.path()).read_text("utf-8")
+
+
+def test_a_model_nobody_knows_is_explained(visit: Any) -> None:
+    one = visit("?api.model=openai%2Fgpt-4.1-minni")
+    one.page.get_by_role("alert").get_by_text("gpt-4.1-minni").wait_for()
+    one.page.get_by_role("button", name="Reset all").click()
+    one.page.get_by_role("alert").wait_for(state="detached")
+
+
+def test_every_picture_has_words_and_headings_are_in_order(visit: Any) -> None:
+    page = visit().page
+    assert page.locator("h1").count() == 1
+    assert page.evaluate("[...document.images].every(image => image.alt.length > 20)")
+    charts = page.locator("[data-testid=stPlotlyChart][role=figure]")
+    labels = [chart.get_attribute("aria-label") for chart in charts.all()]
+    assert len(labels) == 5 and all(len(label) > 40 for label in labels)
