@@ -228,7 +228,8 @@ def _kept_gradients(
     """Gradients of a pass (`itemsize` bytes each) as they are kept.
 
     In the type that the optimizer reads, scattered under ZeRO-2 and 3, and whole from the second
-    micro-batch on where they accumulate.
+    micro-batch on where they accumulate; under FSDP these are the exchange's buffers, which hold
+    them until the last micro-batch. Offloaded parameters take their gradients with them.
     """
     row = PARTS.index("gradients")
     kept = state.copy()
@@ -236,7 +237,9 @@ def _kept_gradients(
         kept[row] *= gradient_itemsize(recipe) / itemsize
     if recipe.sharding in ("zero2", "zero3"):
         kept[row] /= recipe.data_parallel(gpus) * recipe.context_parallel
-    if recipe.gradient_accumulation > 1 or recipe.optimizer_in_backward:
+    if recipe.offload == "parameters" or accumulates_unsharded(recipe):
+        kept[row] = 0.0
+    elif recipe.gradient_accumulation > 1 or recipe.optimizer_in_backward:
         kept[row] = per("1", states.gradients)
     return kept
 
@@ -287,13 +290,13 @@ def _breakdown(
         **parts,
         allocator_reserve=allocated * found["allocator_reserve"].p50,
         cuda_context=np.full(moments.shape, found["cuda_context"].p50 + library),
-        peak_bytes=_range(allocated, gpus, _form_error(architecture, recipe)),
+        peak_bytes=_range(allocated, gpus, form_error(architecture, recipe)),
         peak_at=np.array(MOMENTS)[moments],
         notes=_notes(architecture, recipe),
     )
 
 
-def _form_error(architecture: Architecture, recipe: TrainingRecipe) -> Range:
+def form_error(architecture: Architecture, recipe: TrainingRecipe) -> Range:
     """How far measured memory lies from the closed form."""
     if not code_of(architecture).derived:
         return overheads()["form_error_assumed"]

@@ -232,6 +232,20 @@ def _gathered(architecture: Architecture, recipe: TrainingRecipe) -> float:
     return (layer + outside) / recipe.tensor_parallel
 
 
+def accumulates_unsharded(recipe: TrainingRecipe) -> bool:
+    """Whether FSDP keeps all gradients whole between micro-batches.
+
+    It does under `no_sync`, which `accelerate` uses to accumulate; the few gradients of adapters
+    are left out.
+    """
+    return (
+        recipe.sharding == "zero3"
+        and recipe.gradient_accumulation > 1
+        and recipe.stack in PEFT_STACKS
+        and not recipe.has_adapters
+    )
+
+
 def _exchange_buffers(
     architecture: Architecture,
     recipe: TrainingRecipe,
@@ -242,8 +256,8 @@ def _exchange_buffers(
     """Bytes of the gradient exchange.
 
     DDP copies all gradients into buckets (`torch.nn.parallel.DistributedDataParallel`,
-    `gradient_as_bucket_view`); FSDP holds a layer's whole gradients until they are scattered, and
-    under `no_sync`, which `accelerate` uses to accumulate, those of all layers.
+    `gradient_as_bucket_view`); FSDP holds a layer's whole gradients until they are scattered, or
+    those of all layers while it accumulates unsharded.
     """
     if ranks == 1.0:
         return 0.0
@@ -252,7 +266,7 @@ def _exchange_buffers(
     if recipe.has_adapters:
         return 0.0
     itemsize = HALF if recipe.precision == "amp" else itemsize
-    if recipe.gradient_accumulation > 1 and recipe.stack in PEFT_STACKS:
+    if accumulates_unsharded(recipe):
         return trained * itemsize
     largest = max(layer.parameters for layer in architecture.layers)
     return trained * itemsize * largest / _parameters(architecture)

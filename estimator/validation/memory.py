@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from estimator.quantity import FloatArray
-from estimator.training.memory import _form_error
+from estimator.training.memory import form_error
 from estimator.training.operations import Dispatch
 from estimator.training.overheads import overheads
 from estimator.validation.conventions import reading_of
@@ -71,7 +71,7 @@ def as_read(wish: Wish, reading: str, *, dispatch: Dispatch = "cuda") -> FloatAr
     memory = wish.memory(dispatch=dispatch)
     if reading == "used":
         return memory.peak_bytes
-    form, reserve = _form_error(wish.architecture, wish.recipe), overheads()["allocator_reserve"]
+    form, reserve = form_error(wish.architecture, wish.recipe), overheads()["allocator_reserve"]
     tensors, kept = float(memory.allocated_bytes), float(memory.allocator_reserve)
     middle = tensors if reading == "allocated" else tensors + kept
     ends = []
