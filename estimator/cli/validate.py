@@ -78,6 +78,29 @@ def fits(
         print_parts(fits_parts(found, f"Fits or not, {file.name}"))
 
 
+@app.command("throughput")
+def throughput(
+    file: File,
+    rows_out: RowsOut = None,
+    include_suspect: IncludeSuspect = False,
+    as_json: AsJson = False,
+) -> None:
+    """Predicted tokens per second and GPU against measured ones (column tokens_per_s_per_gpu)."""
+    from estimator.cli.show import print_json, print_parts, working
+    from estimator.report.validation_speed import throughput_dict, throughput_parts
+    from estimator.validation.scoring import prediction_table, write_table
+    from estimator.validation.throughput import validate_throughput
+
+    with working("predicting"):
+        found = validate_throughput(file, include_suspect=include_suspect)
+    if rows_out is not None:
+        write_table(rows_out, prediction_table(found.scores.predictions))
+    if as_json:
+        print_json(throughput_dict(found))
+    else:
+        print_parts(throughput_parts(found, f"Throughput, {file.name}"))
+
+
 def _show(found: "Validation", title: str, rows_out: Path | None, *, as_json: bool) -> None:
     from estimator.cli.show import print_json, print_parts
     from estimator.report.validation import validation_dict, validation_parts

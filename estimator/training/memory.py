@@ -23,7 +23,13 @@ from estimator.training.operations import Dispatch
 from estimator.training.overheads import Range, overheads
 from estimator.training.recipe import TrainingRecipe
 from estimator.training.setup import setup_of
-from estimator.training.states import PEFT_STACKS, StateBytes, gradient_itemsize, state_bytes
+from estimator.training.states import (
+    PEFT_STACKS,
+    StateBytes,
+    accumulates_unsharded,
+    gradient_itemsize,
+    state_bytes,
+)
 from estimator.training.tape import BASIS, basis_values, per
 
 PeakAt = Literal["forward", "backward", "optimizer"]

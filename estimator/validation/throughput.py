@@ -1,6 +1,7 @@
 """Predicted tokens per second and GPU against published measurements of training throughput."""
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -126,8 +127,9 @@ def case_of(row: Row) -> Case:
     if not all(row[column] for column in DIMENSIONS):
         shipped = _shipped(row)
         words |= _dimensions(shipped)
+    named = {"row_id": row.id, "source_key": row.source}
     try:
-        found = measurement(row.cells | words | {"row_id": row.id, "source_key": row.source})
+        found = measurement(defaultdict(str, {**row.cells, **words, **named}))
     except ValidationError as error:
         fault = error.errors()[0]
         place = ".".join(map(str, fault["loc"]))
