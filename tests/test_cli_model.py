@@ -109,3 +109,18 @@ def test_a_sequence_beyond_the_context_is_pointed_out(tuneroi: Tuneroi) -> None:
 )
 def test_mistakes(tuneroi: Tuneroi, arguments: tuple[str, ...], said: str) -> None:
     assert said in tuneroi("model", *arguments).refusal
+
+
+def test_trace_shows_pytorch_beside_the_closed_form(tuneroi: Tuneroi) -> None:
+    pytest.importorskip("transformers")
+    ran = tuneroi("model", "HuggingFaceTB/SmolLM2-135M", "--trace", "--seq-len", 64, "--json")
+    assert ran.status == 0, ran.err
+    steps = ran.json["traced"]
+    assert [step["checkpointing"] for step in steps] == ["none", "full"]
+    for step in steps:
+        assert abs(step["error"]) < 0.01
+        assert step["traced_peak_bytes"] > 8 * ran.json["parameters"]["total"]
+
+
+def test_trace_refuses_what_it_cannot_run(tuneroi: Tuneroi) -> None:
+    assert "drop other options" in tuneroi("model", "gpt2", "--trace", "--method", "ia3").refusal

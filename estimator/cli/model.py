@@ -46,6 +46,12 @@ def model(
             metavar="NAMES",
         ),
     ] = "",
+    trace: Annotated[
+        bool,
+        typer.Option(
+            "--trace", help="Run a real training step under fake tensors beside the closed form."
+        ),
+    ] = False,
     offline: Annotated[
         bool, typer.Option("--offline", help="Do not look on the Hugging Face hub.")
     ] = False,
@@ -57,7 +63,15 @@ def model(
     from estimator.errors import InputError
     from estimator.llm.adapters import ALL_LINEAR, AdapterSpec
     from estimator.llm.resolve import resolve_model
-    from estimator.report.model import model_dict, model_parts, model_report
+    from estimator.report.model import (
+        TracedStep,
+        model_dict,
+        model_parts,
+        model_report,
+        trace_cases,
+        trace_steps,
+    )
+    from estimator.validation.tracing import config_of
 
     if offline:
         stay_offline()
@@ -73,9 +87,14 @@ def model(
         raise InputError("--lora-rank and --targets are of adapters; --method full trains all")
     with working(f"looking for {name}"):
         resolved = resolve_model(name, offline=offline, check=True)
-    report = model_report(
-        resolved, sequence_length=sequence_length(seq_len, resolved), adapter=adapter
-    )
+    length = sequence_length(seq_len, resolved)
+    traced: tuple[TracedStep, ...] = ()
+    if trace:
+        cases = trace_cases(adapter, sequence_length=length)
+        with working(f"tracing {len(cases)} training steps"):
+            config = config_of(name, offline=offline)
+            traced = trace_steps(config, resolved.architecture, cases)
+    report = model_report(resolved, sequence_length=length, adapter=adapter, traced=traced)
     if as_json:
         print_json(model_dict(report))
     else:

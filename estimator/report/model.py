@@ -1,22 +1,38 @@
 """A model for people and for JSON: parameters by kind, FLOPs per token, what an adapter trains."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from rich.console import RenderableType
 
 from estimator.decision.wording import significant
-from estimator.llm.adapters import AdapterSpec, count_trainable
+from estimator.errors import InputError
+from estimator.llm.adapters import ALL_LINEAR, AdapterSpec, count_trainable
 from estimator.llm.architecture import Architecture
 from estimator.llm.flops import FlopsPerToken, flops_per_token
 from estimator.llm.parameters import ParameterCount, count_parameters
 from estimator.llm.resolve import ResolvedModel
-from estimator.report.layout import GIB, bars, facts, heading, notes
+from estimator.report.layout import GIB, bars, facts, gib, heading, notes, table
+from estimator.training.trace import TraceCase, closed_form_peak, trace_peak
 
 LOW_RANK = ("lora", "rslora", "qlora", "dora")
 """Methods whose FLOPs are those of LoRA; the FLOPs of others are given as of full training."""
 BYTES_16_BIT = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracedStep:
+    """A traced training step of the real class, and the closed form for the same step."""
+
+    case: TraceCase
+    traced_bytes: int
+    closed_bytes: int
+
+    @property
+    def error(self) -> float:
+        """Closed form over trace, less one."""
+        return self.closed_bytes / self.traced_bytes - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +46,8 @@ class ModelReport:
     flops: FlopsPerToken
     trainable_parameters: int | None
     """None without an adapter."""
+    traced: tuple["TracedStep", ...] = ()
+    """Real training steps traced beside the closed form, where asked for."""
 
     @property
     def architecture(self) -> Architecture:
@@ -52,7 +70,11 @@ class ModelReport:
 
 
 def model_report(
-    resolved: ResolvedModel, *, sequence_length: int, adapter: AdapterSpec | None
+    resolved: ResolvedModel,
+    *,
+    sequence_length: int,
+    adapter: AdapterSpec | None,
+    traced: tuple[TracedStep, ...] = (),
 ) -> ModelReport:
     """Parameters, FLOPs per token and trainable parameters of a resolved model."""
     architecture = resolved.architecture
@@ -70,6 +92,36 @@ def model_report(
             lora_targets=low_rank.targets if low_rank else "all-linear",
         ),
         trainable_parameters=count_trainable(architecture, adapter) if adapter else None,
+        traced=traced,
+    )
+
+
+def trace_cases(adapter: AdapterSpec | None, *, sequence_length: int) -> tuple[TraceCase, ...]:
+    """Full training, or LoRA as the adapter says, with and without checkpointing."""
+    if adapter is not None and (adapter.method != "lora" or adapter.targets != ALL_LINEAR):
+        raise InputError("--trace runs full training, or lora on all-linear; drop other options")
+    return tuple(
+        TraceCase(
+            method="lora" if adapter else "full",
+            checkpointing=checkpointing,
+            sequence_length=sequence_length,
+            lora_rank=adapter.rank if adapter else 1,
+        )
+        for checkpointing in (False, True)
+    )
+
+
+def trace_steps(
+    config: Mapping[str, object], architecture: Architecture, cases: Iterable[TraceCase]
+) -> tuple[TracedStep, ...]:
+    """Traced training steps of the model that a config.json describes, a batch of one sequence."""
+    return tuple(
+        TracedStep(
+            case=case,
+            traced_bytes=trace_peak(config, case).peak_bytes,
+            closed_bytes=closed_form_peak(architecture, case),
+        )
+        for case in cases
     )
 
 
@@ -102,6 +154,18 @@ def model_dict(report: ModelReport) -> dict[str, Any]:
         "weights_bytes_16_bit": count.total * BYTES_16_BIT,
         "notes": list(report.notes),
     }
+    if report.traced:
+        data["traced"] = [
+            {
+                "method": step.case.method,
+                "checkpointing": "full" if step.case.checkpointing else "none",
+                "sequence_length": step.case.sequence_length,
+                "traced_peak_bytes": step.traced_bytes,
+                "closed_form_peak_bytes": step.closed_bytes,
+                "error": step.error,
+            }
+            for step in report.traced
+        ]
     if report.adapter is not None:
         data["trainable_parameters"] = report.trainable_parameters
         data["adapter"] = _adapter(report.adapter)
@@ -138,8 +202,24 @@ def model_parts(report: ModelReport) -> Iterator[RenderableType]:
     title = f"FLOPs per token of a sequence of {report.sequence_length:,} tokens"
     yield facts(title, _flops(report))
     yield facts("Shape", [_shape_line(name, value) for name, value in _shape(architecture)])
+    if report.traced:
+        yield _traced(report.traced)
     if report.notes:
         yield notes("To know", report.notes)
+
+
+def _traced(steps: Iterable[TracedStep]) -> RenderableType:
+    rows = [
+        (
+            step.case.method + (", checkpointing" if step.case.checkpointing else ""),
+            gib(step.traced_bytes),
+            gib(step.closed_bytes),
+            f"{100 * step.error:+.2f} %",
+        )
+        for step in steps
+    ]
+    title = "Peak of one bf16 training step on one sequence, GiB: PyTorch's and the closed form's"
+    return table(title, ("", "Traced", "Closed form", "Error"), rows)
 
 
 def _parameters(report: ModelReport) -> Iterator[tuple[str, str, str]]:
