@@ -1,5 +1,6 @@
 """Errors of the step-time model on published measurements, and the fit of its parameters.
 
+    python benchmarks/training_estimate.py                            on a sample of 30 rows
     python benchmarks/training_estimate.py FILE                       shipped calibration
     python benchmarks/training_estimate.py FILE --left-out source     refit without each source
     python benchmarks/training_estimate.py FILE --fit OUT.json        fit, measure intervals, write
@@ -23,12 +24,13 @@ from estimator.quantity import FloatArray
 from estimator.training.calibrate import Batch, batch, fit, left_out, measured_spread, predict
 from estimator.training.published import Measurement, measurement
 
+PUBLISHED = Path(__file__).parent.parent / "tests" / "data" / "throughput_published.csv"
 GROUPS = ("source", "generation", "stack", "model")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("file", type=Path)
+    parser.add_argument("file", type=Path, nargs="?", default=PUBLISHED)
     parser.add_argument("--left-out", choices=GROUPS)
     parser.add_argument("--fit", type=Path, metavar="OUT.json")
     parser.add_argument("--worst", type=int, default=0, help="show the worst N rows")
