@@ -1,13 +1,16 @@
 """How long a whole comparison takes: draws, all alternatives, verdict, value of information."""
 
+import os
 import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from estimator.decision.simulate import compare, draw_inputs
-from estimator.scenario.edit import with_inputs
-from estimator.scenario.files import load_scenario
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command does
+
+from estimator.decision.simulate import compare, draw_inputs  # noqa: E402
+from estimator.scenario.edit import with_inputs  # noqa: E402
+from estimator.scenario.files import load_scenario  # noqa: E402
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "support-assistant.yaml"
 DRAWS = 16_384
