@@ -8,9 +8,9 @@ from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command does
 
-from estimator.decision.simulate import compare, draw_inputs  # noqa: E402
-from estimator.scenario.edit import with_inputs  # noqa: E402
-from estimator.scenario.files import load_scenario  # noqa: E402
+from estimator.decision.simulate import compare, draw_inputs
+from estimator.scenario.edit import with_inputs
+from estimator.scenario.files import load_scenario
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "support-assistant.yaml"
 DRAWS = 16_384
