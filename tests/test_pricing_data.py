@@ -15,7 +15,7 @@ from pricing.table import DATA, EVIDENCE
 
 TABLES = sorted(path for path in DATA.glob("*.csv") if path.stem != "activities")
 WORDS_ABOUT_THE_MAKING = re.compile(
-    r"code-index|stored (copy|text|mirror)|excerpt|verbatim|this session|\bid \d{5,}", re.IGNORECASE
+    r"stored (copy|text|mirror)|excerpt|verbatim|\bid \d{5,}", re.IGNORECASE
 )
 MACHINE_PATH = re.compile("|".join(f"/{word}/" for word in ("wo" + "rk", "ro" + "ot", "tm" + "p")))
 
