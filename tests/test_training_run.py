@@ -12,6 +12,7 @@ from estimator.errors import InputError
 from estimator.hardware.calibration import shipped_calibration
 from estimator.hardware.cluster import Cluster
 from estimator.llm.architecture import Architecture
+from estimator.llm.resolve import resolve_model
 from estimator.quantity import Quantity
 from estimator.training.recipe import TrainingRecipe
 from estimator.training.run import (
@@ -40,6 +41,7 @@ NOTHING_ELSE = RunAssumptions.model_validate(
         "storage_usd_per_gb_month": 0.0,
         "storage_months": 0.0,
         "checkpoints_kept": 0.0,
+        "bare_size_factor": 1.0,
     }
 )
 
@@ -119,6 +121,7 @@ def test_start_up_evaluation_and_storage_by_hand():
             "storage_usd_per_gb_month": 0.02,
             "storage_months": 3,
             "checkpoints_kept": 2,
+            "bare_size_factor": 1.0,
         }
     )
     plan = run(
@@ -320,3 +323,22 @@ def test_a_gpu_twice_as_fast_halves_the_hours():
     )
     ratio = run(gpu=faster).gpu_hours.p50 / run().gpu_hours.p50
     assert 0.49 < ratio < 0.7
+
+
+def test_a_bare_size_is_known_less_well_than_a_model() -> None:
+    cluster = Cluster.of(gpu_spec("h100-sxm5-80gb"))
+    widths = []
+    for name in ("meta-llama/Llama-3.1-8B", "8B"):
+        architecture = resolve_model(name).architecture
+        run = estimate_run(
+            architecture,
+            TrainingRecipe(),
+            cluster,
+            tokens=1e6,
+            epochs=1,
+            price_usd_per_gpu_hour=2.0,
+        )
+        memory = run.memory.peak_bytes
+        widths.append((run.gpu_hours.p90 / run.gpu_hours.p10, float(memory[2] / memory[0])))
+    known, bare = widths
+    assert bare[0] > 1.02 * known[0] and bare[1] > 1.1 * known[1]

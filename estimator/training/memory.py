@@ -306,8 +306,9 @@ def form_error(architecture: Architecture, recipe: TrainingRecipe) -> Range:
     """How far measured memory lies from the closed form."""
     if not code_of(architecture).derived:
         return overheads()["form_error_assumed"]
-    known = recipe.stack in PEFT_STACKS and not recipe.compiled
-    return overheads()["form_error_derived" if known else "form_error_stack"]
+    if recipe.stack not in PEFT_STACKS or recipe.compiled:
+        return overheads()["form_error_stack"]
+    return overheads()["form_error_typical" if architecture.typical else "form_error_derived"]
 
 
 def _range(allocated: FloatArray, gpus: int, form: Range) -> FloatArray:

@@ -66,6 +66,8 @@ class RunAssumptions(BaseModel):
     """How long they are kept."""
     checkpoints_kept: Quantity
     """How many of them."""
+    bare_size_factor: Quantity
+    """Work of a real model over that of the typical one of its size: a bare size says no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,9 +165,15 @@ def estimate_run(
             "search_runs": Quantity.of(search_runs),
             "failed_run_factor": Quantity.of(failed_run_factor),
             "evaluation_tokens": Quantity.of(evaluation_tokens),
-            **{name: getattr(assumed, name) for name in RunAssumptions.model_fields},
+            **{
+                name: getattr(assumed, name)
+                for name in RunAssumptions.model_fields
+                if name != "bare_size_factor" or architecture.typical
+            },
         }
     )
+    if architecture.typical:
+        draws["efficiency"] = draws["efficiency"] / draws["bare_size_factor"]
     plan = _Plan(
         architecture=architecture,
         recipe=recipe,
