@@ -20,6 +20,16 @@ RowsOut = Annotated[
 IncludeSuspect = Annotated[
     bool, typer.Option("--include-suspect", help="Count rows whose flag begins with 'susp' too.")
 ]
+CalibrateRows = Annotated[
+    int | None,
+    typer.Option(
+        "--calibrate-rows",
+        min=1,
+        metavar="K",
+        help="Take K rows of each source and GPU as own measurements; score the rest.",
+    ),
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the choice of those rows.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -83,22 +93,52 @@ def throughput(
     file: File,
     rows_out: RowsOut = None,
     include_suspect: IncludeSuspect = False,
+    calibrate_rows: CalibrateRows = None,
+    seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
     """Predicted tokens per second and GPU against measured ones (column tokens_per_s_per_gpu)."""
     from estimator.cli.show import print_json, print_parts, working
     from estimator.report.validation_speed import throughput_dict, throughput_parts
     from estimator.validation.scoring import prediction_table, write_table
-    from estimator.validation.throughput import validate_throughput
+    from estimator.validation.throughput import validate_calibrated, validate_throughput
 
     with working("predicting"):
-        found = validate_throughput(file, include_suspect=include_suspect)
+        if calibrate_rows is None:
+            found = validate_throughput(file, include_suspect=include_suspect)
+        else:
+            found = validate_calibrated(
+                file, rows_per_group=calibrate_rows, seed=seed, include_suspect=include_suspect
+            )
     if rows_out is not None:
         write_table(rows_out, prediction_table(found.scores.predictions))
     if as_json:
         print_json(throughput_dict(found))
     else:
         print_parts(throughput_parts(found, f"Throughput, {file.name}"))
+
+
+@app.command("runs")
+def runs(
+    file: File,
+    rows_out: RowsOut = None,
+    include_suspect: IncludeSuspect = False,
+    as_json: AsJson = False,
+) -> None:
+    """Predicted GPU hours and dollars of whole runs (columns gpu_hours and cost_usd)."""
+    from estimator.cli.show import print_json, print_parts, working
+    from estimator.report.validation_speed import runs_dict, runs_parts
+    from estimator.validation.runs import validate_runs
+    from estimator.validation.scoring import prediction_table, write_table
+
+    with working("predicting"):
+        found = validate_runs(file, include_suspect=include_suspect)
+    if rows_out is not None:
+        write_table(rows_out, prediction_table(found.hours.predictions))
+    if as_json:
+        print_json(runs_dict(found))
+    else:
+        print_parts(runs_parts(found, f"Whole runs, {file.name}"))
 
 
 def _show(found: "Validation", title: str, rows_out: Path | None, *, as_json: bool) -> None:

@@ -17,6 +17,7 @@ from estimator.llm.catalogue import catalogue_architecture, find_model
 from estimator.quantity import FloatArray
 from estimator.training.calibrate import batch, predict
 from estimator.training.published import Measurement, measurement
+from estimator.training.recalibrate import recalibrate
 from estimator.validation.cells import CHECKPOINTING, KERNELS, METHODS, SHARDINGS
 from estimator.validation.rows import Row, express, read_rows, without_suspects
 from estimator.validation.scoring import Prediction, Score, Validation, score
@@ -84,6 +85,24 @@ class ThroughputValidation:
     filled: tuple[str, ...]
     """Ids of rows whose dimensions came from the shipped model of that name."""
     calibration: str
+    own: "OwnRows | None" = None
+    """How rows served as a user's own measurements; None: they did not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnRows:
+    """Rows that stood in for a user's own measurements, by source and GPU."""
+
+    rows_per_group: int
+    seed: int
+    groups: int
+    groups_calibrated: int
+    """Groups with more rows than that: the others are not scored."""
+    rows_used: int
+    rows_in_small_groups: int
+    before: Score
+    """The same rows as scored, predicted without these measurements."""
+    before_by_source_mean: float | None
 
 
 def validate_throughput(
@@ -97,14 +116,77 @@ def validate_throughput(
     cases, rows, left_out, unexpressed = read_cases(path, include_suspect=include_suspect)
     used = calibration or shipped_calibration()
     predictions = predict_cases(cases, used)
-    scores = Validation(
+    scores = _validation(rows, left_out, unexpressed, predictions)
+    return summary(scores, predictions, cases, f"{used.name}, {used.as_of}")
+
+
+def validate_calibrated(
+    path: Path,
+    *,
+    rows_per_group: int,
+    seed: int = 0,
+    include_suspect: bool = False,
+    calibration: Calibration | None = None,
+) -> ThroughputValidation:
+    """The same after taking some rows of each source and GPU as a user's own measurements.
+
+    Each group with more than `rows_per_group` rows gives that many at random, the calibration is
+    shifted by them, and the rest of the group is scored. Smaller groups are counted only.
+    """
+    if rows_per_group < 1:
+        raise InputError(f"--calibrate-rows is {rows_per_group}; allowed: 1 or more")
+    cases, rows, left_out, unexpressed = read_cases(path, include_suspect=include_suspect)
+    used = calibration or shipped_calibration()
+    groups = _groups(cases)
+    generator = np.random.default_rng(seed)
+    rest: list[Case] = []
+    predictions: list[SpeedPrediction] = []
+    large = [group for group in groups if len(group) > rows_per_group]
+    for group in large:
+        order = generator.permutation(len(group))
+        own, others = (
+            [group[i] for i in np.sort(part)] for part in np.split(order, [rows_per_group])
+        )
+        shifted = recalibrate(used, [case.measurement for case in own])
+        predictions.extend(predict_cases(others, shifted))
+        rest.extend(others)
+    scores = _validation(rows, left_out, unexpressed, predictions)
+    before = _validation(rows, left_out, unexpressed, predict_cases(rest, used))
+    described = f"{used.name}, {used.as_of}, and {rows_per_group} own rows per source and GPU"
+    taken = OwnRows(
+        rows_per_group=rows_per_group,
+        seed=seed,
+        groups=len(groups),
+        groups_calibrated=len(large),
+        rows_used=rows_per_group * len(large),
+        rows_in_small_groups=sum(len(group) for group in groups) - sum(map(len, large)),
+        before=before.total,
+        before_by_source_mean=before.median_ape_by_source_mean,
+    )
+    return replace(summary(scores, predictions, rest, described), own=taken)
+
+
+def _groups(cases: Sequence[Case]) -> list[list[Case]]:
+    """The rows of each source and GPU, in the order of their names."""
+    found: defaultdict[tuple[str, str], list[Case]] = defaultdict(list)
+    for case in cases:
+        found[case.group].append(case)
+    return [found[key] for key in sorted(found)]
+
+
+def _validation(
+    rows: int,
+    left_out: int,
+    unexpressed: Mapping[str, tuple[str, ...]],
+    predictions: Sequence[SpeedPrediction],
+) -> Validation:
+    return Validation(
         rows=rows,
         suspect_left_out=left_out,
         unexpressed=unexpressed,
-        predictions=predictions,
+        predictions=tuple(predictions),
         unit="tokens/s/GPU",
     )
-    return summary(scores, predictions, cases, f"{used.name}, {used.as_of}")
 
 
 def read_cases(
@@ -137,6 +219,7 @@ def case_of(row: Row) -> Case:
         raise InputError(f"{row.place}: {f'{place}: ' if place else ''}{message}") from None
     if shipped is not None:
         found = replace(found, architecture=shipped)
+    batch([found], shipped_calibration().values)  # refuses what this GPU or split cannot do
     return Case(row=row, measurement=found, filled=shipped is not None)
 
 
