@@ -30,14 +30,14 @@ ADAPTER_TARGETS = {
 ATTENTION_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj")
 FORMATS: dict[str, NumberFormat] = {"bf16": "bf16", "fp16": "fp16", "fp8": "fp8", "nvfp4": "fp4"}
 STACKS: tuple[tuple[str, Stack], ...] = (
-    (r"fused ops|Unsloth|scattermoe", "huggingface_fused"),
-    (r"HF Trainer|LLaMA-Factory", "huggingface"),
+    (r"fused ops|Unsloth|scattermoe|liger", "huggingface_fused"),
+    (r"HF Trainer|LLaMA-Factory|axolotl|\bTRL\b|\bPEFT\b|transformers", "huggingface"),
     (r"Megatron-DeepSpeed", "megatron"),
-    (r"[Dd]eep[Ss]peed", "deepspeed"),
+    (r"DeepSpeed", "deepspeed"),
     (r"Megatron|^NeMo ", "megatron"),
     (r"torchtune|llm-foundry|lit-gpt|torchtitan", "torchtune"),
 )
-"""Software stack by the name of the framework; of MLPerf entries that name none: vendor-tuned."""
+"""Software stack by the name of the framework, upper or lower case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +96,10 @@ def _virtual_stages(row: Row) -> int:
 
 
 def _stack(row: Row) -> Stack:
-    return next(
-        (s for pattern, s in STACKS if re.search(pattern, row["framework"])), "vendor_tuned"
-    )
+    """The stack that a row names; MLPerf entries that name none are tuned by the vendor."""
+    named = (s for pattern, s in STACKS if re.search(pattern, row["framework"], re.IGNORECASE))
+    unnamed: Stack = "vendor_tuned" if "mlperf" in row["source_key"].lower() else "huggingface"
+    return next(named, unnamed)
 
 
 def _loss(row: Row) -> Loss | None:
