@@ -74,10 +74,13 @@ def test_without_demand_doing_nothing_wins() -> None:
 
 
 def test_a_certain_world_leaves_nothing_to_find_out() -> None:
-    medians = {path: q.median() for path, q in BASE.inputs().items()}
-    result = run(with_inputs(BASE, {**medians, "correlations": []}))
-    assert result.evpi_usd == pytest.approx(0, abs=result.verdict.gain_usd or 0)
-    assert all(worth == 0 for worth in result.evppi_usd.values())
+    certain = {path: q.median() for path, q in BASE.inputs().items()}
+    certain["quality.incidents_per_million_answers"] = 0  # incidents are chance, not ignorance
+    result = run(with_inputs(BASE, {**certain, "correlations": []}))
+    assert run(BASE).evpi_usd > 1000
+    assert result.evpi_usd == pytest.approx(0, abs=1e-6)
+    assert result.evppi_usd == {}
+    assert result.outcomes[result.verdict.alternative].probability_best == 1
 
 
 def test_dearer_saas_never_ranks_better(base: Comparison) -> None:

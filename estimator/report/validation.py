@@ -62,13 +62,13 @@ def _unexpressed_dict(reasons: Mapping[str, Sequence[str]]) -> list[dict[str, An
 def validation_parts(found: Validation, title: str) -> Iterator[RenderableType]:
     """The validation as parts to print."""
     yield heading(title, counted(found.rows, found.total.rows, found.suspect_left_out))
-    rows = [_score_cells("all", found.total)]
+    rows = [score_cells("all", found.total)]
     mean = found.median_ape_by_source_mean
     if len(found.by_source) > 1 and mean is not None:
-        rows.append(("sources weighted equally", "", _percent(mean), "", "", ""))
+        rows.append(("sources weighted equally", "", percent(mean), "", "", ""))
     yield table("Predicted against measured", COLUMNS, rows)
-    yield table("By method", COLUMNS, [_score_cells(*item) for item in found.by_method.items()])
-    yield table("By source", COLUMNS, [_score_cells(*item) for item in found.by_source.items()])
+    yield table("By method", COLUMNS, [score_cells(*item) for item in found.by_method.items()])
+    yield table("By source", COLUMNS, [score_cells(*item) for item in found.by_source.items()])
     worst = found.worst(SHOWN_ROWS)
     if worst:
         scale = BYTES_PER_GIB[found.unit]
@@ -112,28 +112,31 @@ def reasons(unexpressed: Mapping[str, Sequence[str]]) -> Iterator[str]:
         yield f"{len(ids):,} x {reason} ({shown})"
 
 
-def _score_cells(name: str, score: Score) -> tuple[str, ...]:
+def score_cells(name: str, score: Score) -> tuple[str, ...]:
+    """A score as the cells of a row: rows, median and P90 error, bias, coverage."""
     shares = (score.median_ape, score.p90_ape, score.bias, score.coverage_80)
-    shown = [_percent(shares[0]), _percent(shares[1]), _signed(shares[2]), _percent(shares[3], 0)]
+    shown = [percent(shares[0]), percent(shares[1]), signed(shares[2]), percent(shares[3], 0)]
     return (name, f"{score.rows:,}", *shown)
 
 
 def _fit_cells(name: str, score: FitScore) -> tuple[str, ...]:
-    right, balanced = _percent(score.accuracy), _percent(score.balanced_accuracy)
+    right, balanced = percent(score.accuracy), percent(score.balanced_accuracy)
     wrong = (str(score.wrongly_fits), str(score.wrongly_fails))
     return (name, f"{score.rows:,}", f"{score.fitted:,}", right, balanced, *wrong)
 
 
 def _row_cells(row: Prediction, scale: float) -> tuple[str, ...]:
     measured, predicted = f"{row.measured / scale:,.2f}", f"{row.p50 / scale:,.2f}"
-    return (row.row_id, measured, predicted, _signed(row.error), row.note)
+    return (row.row_id, measured, predicted, signed(row.error), row.note)
 
 
-def _percent(share: float | None, digits: int | None = None) -> str:
+def percent(share: float | None, digits: int | None = None) -> str:
+    """A share in percent, or "-" where there is none."""
     return "-" if share is None else f"{100 * share:.{_digits(share, digits)}f} %"
 
 
-def _signed(share: float | None) -> str:
+def signed(share: float | None) -> str:
+    """A share in percent with its sign, or "-" where there is none."""
     return "-" if share is None else f"{100 * share:+.{_digits(share, None)}f} %"
 
 

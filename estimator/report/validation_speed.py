@@ -10,11 +10,11 @@ from estimator.report.layout import heading, notes, table
 from estimator.report.validation import (
     COLUMNS,
     SHOWN_ROWS,
-    _percent,
-    _score_cells,
-    _signed,
     counted,
+    percent,
     reasons,
+    score_cells,
+    signed,
     validation_dict,
 )
 from estimator.validation.runs import RunsValidation
@@ -46,14 +46,14 @@ def throughput_parts(found: ThroughputValidation, title: str) -> Iterator[Render
     own = found.own
     expressed = scores.total.rows + (own.rows_used + own.rows_in_small_groups if own else 0)
     yield heading(title, counted(scores.rows, expressed, scores.suspect_left_out))
-    rows = [_score_cells("all", scores.total)]
+    rows = [score_cells("all", scores.total)]
     mean = scores.median_ape_by_source_mean
     if len(scores.by_source) > 1 and mean is not None:
-        rows.append(("sources weighted equally", "", _percent(mean), "", "", ""))
+        rows.append(("sources weighted equally", "", percent(mean), "", "", ""))
     if own:
-        rows.append(_score_cells("the same rows, not calibrated", own.before))
+        rows.append(score_cells("the same rows, not calibrated", own.before))
         mean = own.before_by_source_mean
-        rows.append(("the same, sources equally", "", _percent(mean), "", "", ""))
+        rows.append(("the same, sources equally", "", percent(mean), "", "", ""))
     yield table("Tokens per second and GPU, predicted against measured", COLUMNS, rows)
     groups = {
         "By method": scores.by_method,
@@ -62,7 +62,7 @@ def throughput_parts(found: ThroughputValidation, title: str) -> Iterator[Render
         "By source": scores.by_source,
     }
     for name, group in groups.items():
-        yield table(name, COLUMNS, [_score_cells(*item) for item in group.items()])
+        yield table(name, COLUMNS, [score_cells(*item) for item in group.items()])
     worst = [p for p in scores.worst(SHOWN_ROWS) if isinstance(p, SpeedPrediction)]
     if worst:
         columns = ("Row", "Measured", "Predicted", "Error", "What ran")
@@ -75,7 +75,7 @@ def throughput_parts(found: ThroughputValidation, title: str) -> Iterator[Render
 def _notes(found: ThroughputValidation) -> Iterator[str]:
     yield f"calibration: {found.calibration}"
     if found.mean_interval_width is not None:
-        yield f"mean width of the 80 % range: {_percent(found.mean_interval_width)} of its median"
+        yield f"mean width of the 80 % range: {percent(found.mean_interval_width)} of its median"
     if found.spearman is not None:
         yield f"rank correlation (Spearman) of predicted and measured MFU: {found.spearman:.3f}"
     own = found.own
@@ -91,7 +91,7 @@ def _notes(found: ThroughputValidation) -> Iterator[str]:
 
 def _row_cells(row: SpeedPrediction) -> tuple[str, ...]:
     ran = f"{row.model}, {row.method}, {row.stack}, {row.gpus} x {row.gpu}"
-    return (row.row_id, f"{row.measured:,.0f}", f"{row.p50:,.0f}", _signed(row.error), ran)
+    return (row.row_id, f"{row.measured:,.0f}", f"{row.p50:,.0f}", signed(row.error), ran)
 
 
 def runs_dict(found: RunsValidation) -> dict[str, Any]:
@@ -103,13 +103,13 @@ def runs_parts(found: RunsValidation, title: str) -> Iterator[RenderableType]:
     """The validation of whole runs as parts to print."""
     hours = found.hours
     yield heading(title, counted(hours.rows, hours.total.rows, hours.suspect_left_out))
-    rows = [_score_cells("GPU hours", hours.total), _score_cells("dollars", found.dollars)]
+    rows = [score_cells("GPU hours", hours.total), score_cells("dollars", found.dollars)]
     yield table("Predicted against published", COLUMNS, rows)
-    yield table("By family", COLUMNS, [_score_cells(*item) for item in hours.by_source.items()])
-    yield table("By method", COLUMNS, [_score_cells(*item) for item in hours.by_method.items()])
+    yield table("By family", COLUMNS, [score_cells(*item) for item in hours.by_source.items()])
+    yield table("By method", COLUMNS, [score_cells(*item) for item in hours.by_method.items()])
     columns = ("Run", "Published", "Predicted", "Error", "Rests on")
     cells = [
-        (p.row_id, f"{p.measured:,.1f}", f"{p.p50:,.1f}", _signed(p.error), p.note)
+        (p.row_id, f"{p.measured:,.1f}", f"{p.p50:,.1f}", signed(p.error), p.note)
         for p in hours.worst(SHOWN_ROWS)
     ]
     if cells:
