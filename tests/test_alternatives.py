@@ -11,6 +11,7 @@ from scipy import stats
 from estimator.alternatives import build_alternative
 from estimator.alternatives.account import Account
 from estimator.alternatives.items import present_value_usd
+from estimator.alternatives.outcome import outcome
 from estimator.alternatives.quality import incident_count, resolution_rate
 from estimator.alternatives.world import Timeline, World
 from estimator.decision.finance import discount_factors
@@ -288,6 +289,42 @@ def test_resolution_needs_skill_and_knowledge() -> None:
     assert resolution_rate(draws, "finetune") == pytest.approx(0.85 * (0.5 + 0.5 * 0.27))
     assert resolution_rate(draws, "finetune_rag") == pytest.approx(0.85 * (0.5 + 0.5 * 0.9))
     assert resolution_rate(draws, "saas") == pytest.approx(1.1 * 0.8 * (0.5 + 0.5 * 0.9))
+
+
+def test_what_answers_lead_to_is_the_arithmetic() -> None:
+    fixed = {
+        "demand.requests_per_month": 1000,
+        "demand.growth_per_year": 0,
+        "demand.in_scope_share": 0.5,
+        "value.human_cost_usd_per_request": 8,
+        "value.handover_cost_usd_per_request": 2,
+        "value.error_cost_usd": 20,
+        "value.gain_usd_per_resolved_request": 3,
+        "value.incident_cost_usd": 1e5,
+        "quality.skill": 0.6,
+        "quality.knowledge_share": 0,
+        "quality.error_rate.people": 0.02,
+        "quality.error_rate.rag": 0.1,
+        "quality.incidents_per_million_answers": 0,
+        "discount_rate_per_year": 0,
+        "horizon_months": 3,
+        "correlations": [],
+    }
+    items = outcome(Timeline(world_of(with_inputs(BASE, fixed)), np.zeros(N)), "rag")
+    # 500 of 1,000 requests are tried, 300 resolved (30 of them wrongly), 200 handed over.
+    monthly = {
+        "People handle what is left": 700 * 8,
+        "People's wrong answers": 700 * 0.02 * 20,
+        "Failed attempts handed to people": 200 * 2,
+        "Wrong answers given": 30 * 20,
+        "Public or regulated incidents": 0,
+        "Extra worth of requests resolved at once": 270 * 3,
+        "Avoided: people handle what is left": 1000 * 8,
+        "Avoided: people's wrong answers": 1000 * 0.02 * 20,
+    }
+    assert {item.name for item in items} == set(monthly)
+    for item in items:
+        np.testing.assert_allclose(item.present_value_usd(), 3 * monthly[item.name], atol=1e-9)
 
 
 def test_incidents_are_poisson_and_rise_with_the_rate() -> None:
