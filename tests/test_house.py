@@ -27,6 +27,7 @@ FLOORS: tuple[tuple[int, str], ...] = (
     (1, "estimator.llm"),
     (1, "estimator.hardware"),
     (1, "pricing"),
+    (0, "estimator.normal"),
     (0, "estimator.quantity"),
     (0, "estimator.sampling"),
     (0, "estimator.errors"),

@@ -1,4 +1,7 @@
-"""From what a user calls a model to its architecture: file, catalogue, bare size, hub."""
+"""From what a user calls a model to its architecture: file, catalogue, bare size, hub.
+
+What only a file or the hub needs is imported there: most models are shipped ones.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -8,7 +11,6 @@ from typing import Literal
 
 from estimator.errors import CatalogError, InputError, MissingExtra
 from estimator.llm.architecture import Architecture
-from estimator.llm.building import inventory_of
 from estimator.llm.catalogue import (
     catalogue,
     catalogue_architecture,
@@ -16,8 +18,6 @@ from estimator.llm.catalogue import (
     nearest_models,
     unknown_model,
 )
-from estimator.llm.families import read_config
-from estimator.llm.hub import NotOnHubError, cross_check, fetch_config, is_offline, read_config_file
 from estimator.llm.size import parse_size, typical_architecture
 
 
@@ -90,6 +90,8 @@ def _config_path(name: str | Path, text: str) -> Path | None:
 
 
 def _from_file(path: Path) -> ResolvedModel:
+    from estimator.llm.hub import read_config_file
+
     config = read_config_file(path, f"model file {path}")
     architecture = _architecture(config, str(path))
     changed = datetime.fromtimestamp(path.stat().st_mtime, tz=UTC)
@@ -105,6 +107,9 @@ def _from_file(path: Path) -> ResolvedModel:
 
 def _architecture(config: Mapping[str, object], id: str) -> Architecture:
     """By formula for a known family; any other by building its class, where that is possible."""
+    from estimator.llm.building import inventory_of
+    from estimator.llm.families import read_config
+
     try:
         return read_config(config, id)
     except CatalogError as unknown:
@@ -115,6 +120,8 @@ def _architecture(config: Mapping[str, object], id: str) -> Architecture:
 
 
 def _from_hub(text: str, *, offline: bool, revision: str | None, check: bool) -> ResolvedModel:
+    from estimator.llm.hub import NotOnHubError, cross_check, fetch_config, is_offline
+
     off = offline or is_offline()
     try:
         found = fetch_config(text, revision=revision, offline=off)
