@@ -1,0 +1,55 @@
+"""A report as Markdown, for a pull request."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from estimator.report.charts import Chart
+from estimator.report.document import Block, Document, Figures, Listing
+
+_SIGNS = re.compile(r"([\\`*_{}\[\]<>#|~$])")
+
+
+def markdown(report: Document) -> str:
+    """The whole report; a chart becomes its finding and its table."""
+    return "\n".join(_lines(report)) + "\n"
+
+
+def _lines(report: Document) -> Iterator[str]:
+    yield from (f"# {escape(report.title)}", "")
+    if report.about:
+        yield from (escape(report.about), "")
+    yield from (f"**{escape(report.verdict)}**", "", escape(report.sure), "")
+    for section in report.sections:
+        yield from (f"## {escape(section.title)}", "", f"*{escape(section.under)}*", "")
+        for block in section.blocks:
+            yield from _block(block)
+            yield ""
+    yield from ("---", "")
+    yield from (f"{escape(line)}  " for line in report.footer)
+
+
+def _block(block: Block) -> Iterator[str]:
+    match block:
+        case str():
+            yield escape(block)
+        case Listing():
+            yield from (f"- {escape(line)}" for line in block.lines)
+        case Figures():
+            yield from _table(block.columns, block.rows, block.left)
+        case Chart():
+            yield from (escape(block.finding), "")
+            yield from _table(block.columns, block.rows, (0,))
+
+
+def _table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int]
+) -> Iterator[str]:
+    yield f"| {' | '.join(map(escape, columns))} |"
+    yield "|" + "|".join("---" if i in left else "---:" for i in range(len(columns))) + "|"
+    for row in rows:
+        yield f"| {' | '.join(map(escape, row))} |"
+
+
+def escape(text: str) -> str:
+    """Text on one line that Markdown shows as it is."""
+    return _SIGNS.sub(r"\\\1", " ".join(text.split()))
