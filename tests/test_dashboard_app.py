@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from estimator.cli.dashboard import ENVIRONMENT, OPTIONS, server_command
 from estimator.dashboard import session
+from estimator.dashboard.main import PAGES
 from estimator.dashboard.sidebar import FIRST_TEMPLATE
 from estimator.errors import InputError
 from estimator.scenario.files import dump_scenario, parse_scenario
@@ -256,3 +257,39 @@ def test_a_taken_port_is_a_mistake_in_one_line() -> None:
         pytest.raises(InputError, match=r"in use; --port 0 takes a free one$"),
     ):
         dashboard(port=taken.getsockname()[1], address="127.0.0.1")
+
+
+@pytest.mark.parametrize("name", template_names())
+def test_every_page_shows_every_template(name: str) -> None:
+    app = opened(template=name.replace("-", " ").capitalize())
+    sentence = verdict(app)
+    for page, _, _ in PAGES:
+        app.switch_page(f"estimator/dashboard/pages/{page}.py").run()
+        assert not app.exception and not app.error, page
+        charts = len(app.get("plotly_chart"))
+        assert charts >= CHARTS.get(page, 1), page
+        if page not in ("decide", "dataset"):
+            assert sentence.split(" because ")[0] in html(app, "sure"), page
+
+
+CHARTS = {"assumptions": 0}
+
+
+def test_a_dataset_page_reads_a_file_and_says_what_is_wrong_with_another() -> None:
+    app = opened()
+    app.switch_page("estimator/dashboard/pages/dataset.py").run()
+    rows = "".join(f'{{"prompt": "what is {i}?", "completion": "{i}"}}\n' for i in range(50))
+    app.file_uploader(key="dataset.file").upload("mine.jsonl", rows.encode()).run()
+    assert not app.exception and not app.error
+    assert "mine.jsonl" in " ".join(str(e.proto.body) for e in app.get("html"))
+    app.file_uploader(key="dataset.file").set_value(("bad.jsonl", b"\x00\x01", "x")).run()
+    assert not app.exception
+    assert "bad.jsonl" in app.error[0].value
+
+
+def test_assumptions_can_be_found_by_a_word() -> None:
+    app = opened()
+    app.switch_page("estimator/dashboard/pages/assumptions.py").run()
+    every = len(app.dataframe[0].value)
+    app.text_input(key="assumptions.find").set_value("gpu").run()
+    assert 0 < len(app.dataframe[0].value) < every

@@ -10,6 +10,14 @@ from estimator.dashboard.sidebar import ask, fill
 from estimator.dashboard.views import STYLE
 
 HERE = Path(__file__).parent
+PAGES = (
+    ("decide", "Decide", ":material/balance:"),
+    ("dataset", "Dataset", ":material/dataset:"),
+    ("costs", "Costs", ":material/payments:"),
+    ("team", "Team and timeline", ":material/groups:"),
+    ("assumptions", "Assumptions", ":material/fact_check:"),
+)
+"""File, title and icon of each page, in the order of the menu."""
 
 
 def main() -> None:
@@ -17,10 +25,13 @@ def main() -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # models come from the shipped catalogue
     st.set_page_config(page_title="tuneroi", page_icon=str(HERE / "icon.svg"), layout="wide")
     st.html(STYLE)
-    decide = st.Page(
-        HERE / "pages" / "decide.py", title="Decide", icon=":material/balance:", default=True
-    )
-    page = st.navigation([decide], position="top")
+    pages = [
+        st.Page(
+            HERE.joinpath("pages", f"{name}.py"), title=title, icon=icon, default=name == "decide"
+        )
+        for name, title, icon in PAGES
+    ]
+    page = st.navigation(pages, position="top")
     with st.sidebar:
         wish, places = ask()
     shown = settle(wish)

@@ -19,6 +19,8 @@ from estimator.report.charts import (
     total_cost_chart,
     value_chart,
 )
+from estimator.report.cost_charts import monthly_chart, waterfall_chart
+from estimator.report.project_charts import gantt_chart, people_chart, stage_rows
 from estimator.report.sparkline import Lead, lead_curves, sparklines
 from estimator.scenario import AlternativeId
 from estimator.scenario.files import parse_scenario
@@ -95,6 +97,37 @@ def cash_flow(
 ) -> Chart:
     """Cumulative cash of one alternative."""
     return cash_flow_chart(comparison(scenario_yaml, n, seed), alternative)
+
+
+@_keep(st.cache_data, 64)
+def costs(
+    scenario_yaml: str, alternative: AlternativeId, n: int = DRAWS, seed: int = SEED
+) -> tuple[Chart, Chart | None]:
+    """From doing nothing to an alternative step by step, and what it costs month by month."""
+    found = comparison(scenario_yaml, n, seed)
+    return waterfall_chart(found, alternative), monthly_chart(found, alternative)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """One alternative's project, ready to be shown."""
+
+    gantt: Chart | None
+    people: Chart | None
+    stages: tuple[tuple[str, ...], ...]
+
+
+@_keep(st.cache_data, 64)
+def project(
+    scenario_yaml: str, alternative: AlternativeId, n: int = DRAWS, seed: int = SEED
+) -> Project:
+    """When an alternative's activities run, and who works on them."""
+    account = comparison(scenario_yaml, n, seed).outcomes[alternative].account
+    return Project(
+        gantt=gantt_chart(account),
+        people=people_chart(account),
+        stages=stage_rows(account.project) if account.project else (),
+    )
 
 
 @_keep(st.cache_data, 64)

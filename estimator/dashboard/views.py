@@ -1,6 +1,6 @@
 """The parts that pages are made of: headings, charts with their words, tables, lists."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 
 import streamlit as st
@@ -90,17 +90,27 @@ def lead_picture(picture: str, lead: Lead) -> None:
     )
 
 
+def verdict_line(sentence: str) -> None:
+    """The verdict, always in view above what explains it."""
+    st.html(f'<p class="sure"><strong>{text(sentence)}</strong></p>')
+
+
 def table(title: str, drawn: Chart) -> None:
     """The chart's figures as a table, folded away."""
-    head = "".join(f'<th scope="col">{text(name)}</th>' for name in drawn.columns)
+    with st.expander(title):
+        figures(drawn.columns, drawn.rows)
+
+
+def figures(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table of figures, its first column naming the rows."""
+    head = "".join(f'<th scope="col">{text(name)}</th>' for name in columns)
     body = "".join(
         f'<tr><th scope="row">{text(first)}</th>'
         + "".join(f"<td>{text(cell)}</td>" for cell in rest)
         + "</tr>"
-        for first, *rest in drawn.rows
+        for first, *rest in rows
     )
-    with st.expander(title):
-        st.html(
-            '<div class="scroll" tabindex="0"><table class="figures">'
-            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-        )
+    st.html(
+        '<div class="scroll" tabindex="0"><table class="figures">'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )

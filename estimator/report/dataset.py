@@ -7,17 +7,18 @@ import numpy as np
 from rich.console import RenderableType
 
 from estimator.dataset import DatasetProfile, LengthDistribution, SequenceFit
-from estimator.decision.wording import significant
+from estimator.decision.wording import money, significant
 from estimator.quantity import Quantity
 from estimator.report.layout import bars, facts, heading, notes
 
 BINS = 10
+MORE_EXAMPLES = (500, 1_000, 5_000, 20_000)
 
 
 def dataset_parts(profile: DatasetProfile) -> Iterator[RenderableType]:
     """The profile as parts to print, the most needed first."""
     yield heading(f"Dataset {profile.source}", f"tokens: {profile.token_source}")
-    yield facts("One epoch", _size(profile))
+    yield facts("One epoch", size_facts(profile))
     if profile.fit is not None:
         yield facts(
             f"In sequences of {profile.fit.sequence_length:,} tokens", _filling(profile.fit)
@@ -25,15 +26,21 @@ def dataset_parts(profile: DatasetProfile) -> Iterator[RenderableType]:
     if profile.lengths is not None and len(profile.lengths.lengths) > 1:
         yield bars("Examples by length in tokens", length_histogram(profile.lengths))
     if profile.malformed_shown:
-        shown = [f"{row.place}: {row.reason}" for row in profile.malformed_shown]
         title = f"Rows that could not be used: {profile.malformed_rows:,}"
-        more = (profile.malformed_rows or 0) - len(shown)
-        yield notes(title, [*shown, f"and {more:,} more"] if more else shown)
+        yield notes(title, malformed_lines(profile))
     if profile.notes:
         yield notes("To know", profile.notes)
 
 
-def _size(profile: DatasetProfile) -> Iterator[tuple[str, str, str]]:
+def malformed_lines(profile: DatasetProfile) -> list[str]:
+    """The first rows that could not be used, each with the reason, and how many more there are."""
+    shown = [f"{row.place}: {row.reason}" for row in profile.malformed_shown]
+    more = (profile.malformed_rows or 0) - len(shown)
+    return [*shown, f"and {more:,} more"] if more else shown
+
+
+def size_facts(profile: DatasetProfile) -> Iterator[tuple[str, str, str]]:
+    """Name, value and remark of what one epoch holds."""
     if profile.examples is not None:
         yield "examples", f"{profile.examples:,}", _rows_left_out(profile)
     yield "tokens", *tokens_text(profile.total_tokens)
@@ -95,6 +102,15 @@ def length_histogram(lengths: LengthDistribution) -> list[tuple[str, float]]:
     labels = [f"{a:,} to {a + width - 1:,}" for a in edges[:-2]] + [f"{last:,} and more"]
     rows = list(zip(labels, counts.tolist(), strict=True))
     return rows if rows[-1][1] else rows[:-1]
+
+
+def labelling_rows(usd_per_example: Quantity) -> list[tuple[str, str]]:
+    """What so many more examples cost, median and P10 to P90."""
+    p10, p50, p90 = usd_per_example.p10_p50_p90()
+    return [
+        (f"{n:,}", f"{money(n * p50)} ({money(n * p10)} to {money(n * p90)})")
+        for n in MORE_EXAMPLES
+    ]
 
 
 def _round_up(x: float) -> int:
