@@ -15,6 +15,7 @@ PAGES = (
     ("dataset", "Dataset", ":material/dataset:"),
     ("costs", "Costs", ":material/payments:"),
     ("team", "Team and timeline", ":material/groups:"),
+    ("scenarios", "Compare scenarios", ":material/compare_arrows:"),
     ("assumptions", "Assumptions", ":material/fact_check:"),
 )
 """File, title and icon of each page, in the order of the menu."""

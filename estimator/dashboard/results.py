@@ -20,9 +20,11 @@ from estimator.report.charts import (
     value_chart,
 )
 from estimator.report.cost_charts import monthly_chart, waterfall_chart
+from estimator.report.differences import result_rows, shown
 from estimator.report.project_charts import gantt_chart, people_chart, stage_rows
 from estimator.report.sparkline import Lead, lead_curves, sparklines
 from estimator.scenario import AlternativeId
+from estimator.scenario.differences import differing
 from estimator.scenario.files import parse_scenario
 
 DRAWS = 4096
@@ -127,6 +129,29 @@ def project(
         gantt=gantt_chart(account),
         people=people_chart(account),
         stages=stage_rows(account.project) if account.project else (),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideBySide:
+    """Several scenarios beside each other, in the order given."""
+
+    verdicts: tuple[str, ...]
+    results: tuple[tuple[str, ...], ...]
+    """Alternative, then chance of being best, worth, all costs and months to live in each."""
+    inputs: tuple[tuple[str, ...], ...]
+    """Path of each input that differs, then its value in each."""
+
+
+@_keep(st.cache_data, 16)
+def side_by_side(yamls: tuple[str, ...], n: int = DRAWS, seed: int = SEED) -> SideBySide:
+    """What differs between scenarios, in the inputs and in the results."""
+    found = [comparison(yaml, n, seed) for yaml in yamls]
+    inputs = differing([parse_scenario(yaml) for yaml in yamls])
+    return SideBySide(
+        verdicts=tuple(one.verdict.sentence for one in found),
+        results=tuple(result_rows(found)),
+        inputs=tuple((path, *map(shown, values)) for path, values in inputs.items()),
     )
 
 
