@@ -13,8 +13,9 @@ HERE = Path(__file__).parent.parent / "dashboard"
 ADDRESS, PORT = "127.0.0.1", 8501
 OPTIONS: Mapping[str, str] = {
     "server.headless": "true",
-    "server.maxUploadSize": "1",
+    "server.maxUploadSize": "200",
     "server.fileWatcherType": "none",
+    "runner.magicEnabled": "false",
     "browser.gatherUsageStats": "false",
     "client.toolbarMode": "minimal",
     "client.showErrorDetails": "none",

@@ -86,6 +86,19 @@ def working(message: str) -> Iterator[None]:
 
 
 @contextmanager
+def counting(message: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A progress bar in steps with the time left, on a terminal's standard error; else None."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(message, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
 def reading(message: str) -> Iterator[Callable[[int, int], None] | None]:
     """A progress bar in bytes on a terminal's standard error; None where there is no terminal."""
     if not sys.stderr.isatty():

@@ -9,8 +9,7 @@ from estimator.scenario.files import dump_scenario
 from estimator.scenario.templates import template, template_names
 
 MOST = 4
-KEPT = "_kept_scenarios"
-"""Scenarios kept in this session: name and YAML."""
+KEPT = "_kept_scenarios"  # in the session: name and YAML of each
 RESULTS = ("best in", "worth", "all costs", "live (months)")
 HERE = "shown now"
 
