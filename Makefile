@@ -42,5 +42,5 @@ $(VENV)/base: pyproject.toml constraints.txt
 $(VENV)/dev: $(VENV)/base
 	@echo "Installing what the tests need (a few minutes, once) ..."
 	@$(PIP) install "$$(grep '^torch==' constraints.txt)"
-	@$(PIP) install --constraint constraints.txt --editable '.[benchmark,dev]'
+	@$(PIP) install --constraint constraints.txt --editable '.[benchmark,browser,dev]'
 	@touch $@
