@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="+", default=[1, 2, 3, 5, 10])
     parser.add_argument("--draws", type=int, default=3, help="random choices of own rows")
     given = parser.parse_args()
-    cases = [c for c in read_cases(given.file, include_suspect=False)[0] if not c.filled]
+    cases, *_ = read_cases(given.file, include_suspect=False)
     without = left_out_fits(cases)
     print(f"{len(cases)} rows of {len(without)} sources, each source by a fit to the others")
     for count in given.rows:
@@ -55,8 +55,8 @@ def left_out_fits(cases: list[Case]) -> dict[str, Calibration]:
     """A calibration for each source from the rows of all others."""
     prior = shipped_calibration()
     rows = batch([case.measurement for case in cases], prior.values)
-    sources = np.array([case.row.source for case in cases])
-    return {str(s): fit(rows.where(sources != s), prior) for s in np.unique(sources)}
+    sources, whole = np.array([case.row.source for case in cases]), fit(rows, prior)
+    return {str(s): fit(rows.where(sources != s), prior, whole) for s in np.unique(sources)}
 
 
 def judge(

@@ -11,18 +11,16 @@ blind: the form of the model and some priors were chosen with all these rows in 
 """
 
 import argparse
-import csv
-import tempfile
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
-from estimator.errors import EstimatorError
+from estimator.files import write_atomically
 from estimator.hardware.calibration import Calibration, shipped_calibration
 from estimator.quantity import FloatArray
 from estimator.training.calibrate import Batch, batch, fit, left_out, measured_spread, predict
-from estimator.training.published import Measurement, measurement
+from estimator.training.published import Measurement
+from estimator.validation.throughput import read_cases
 
 PUBLISHED = Path(__file__).parent.parent / "tests" / "data" / "throughput_published.csv"
 GROUPS = ("source", "generation", "stack", "model")
@@ -35,10 +33,13 @@ def main() -> None:
     parser.add_argument("--fit", type=Path, metavar="OUT.json")
     parser.add_argument("--worst", type=int, default=0, help="show the worst N rows")
     given = parser.parse_args()
-    measurements, refused = read(given.file)
+    cases, count, suspect, refused = read_cases(given.file, include_suspect=False)
+    measurements = [case.measurement for case in cases]
     calibration = shipped_calibration()
     rows = batch(measurements, calibration.values)
-    print(f"{len(rows)} rows expressed; refused: {dict(refused)}")
+    print(f"{len(rows)} of {count} rows expressed ({len(rows) / count:.1%}); {suspect} suspect")
+    for reason, ids in refused.items():
+        print(f"  {len(ids)} refused: {reason}")
     if given.fit:
         write(fitted(rows, calibration), given.fit)
         return
@@ -58,22 +59,6 @@ def main() -> None:
     worst(rows, measurements, predicted, given.worst)
 
 
-def read(path: Path) -> tuple[list[Measurement], Counter[str]]:
-    """The rows that can be expressed, and why the others cannot."""
-    measurements: list[Measurement] = []
-    refused: Counter[str] = Counter()
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            if row["flag"].startswith("susp"):
-                refused["flagged as suspect"] += 1
-                continue
-            try:
-                measurements.append(measurement(row))
-            except EstimatorError as error:
-                refused[str(error).split(": ", 1)[-1]] += 1
-    return measurements, refused
-
-
 def report(
     rows: Batch, measurements: list[Measurement], predicted: FloatArray, calibration: Calibration
 ) -> None:
@@ -88,9 +73,10 @@ def report(
     inside = np.abs(np.log(ratio)) <= np.log(factor)
     method = np.array([m.recipe.method for m in measurements])
     line("all rows", ratio, inside)
+    line("LoRA and QLoRA", ratio[method != "full"], inside[method != "full"])
     medians = [np.median(np.abs(ratio[rows.source == s] - 1)) for s in np.unique(rows.source)]
-    covered = np.average(inside, weights=rows.weights)
-    print(f"sources equal: median {np.mean(medians):.1%}; coverage, capped rows {covered:.0%}")
+    covered = np.average(inside, weights=rows.source_weights)
+    print(f"sources equal: median {np.mean(medians):.1%}; coverage {covered:.0%}")
     for source in np.unique(rows.source):
         for kind in np.unique(method[rows.source == source]):
             held = (rows.source == source) & (method == kind)
@@ -131,12 +117,7 @@ def fitted(rows: Batch, prior: Calibration) -> Calibration:
 
 def write(calibration: Calibration, path: Path) -> None:
     """Write the calibration whole or not at all."""
-    text = calibration.model_dump_json(indent=1) + "\n"
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=path.parent, delete=False, suffix=".tmp"
-    ) as file:
-        file.write(text)
-    Path(file.name).replace(path)
+    write_atomically(path, calibration.model_dump_json(indent=1) + "\n")
     print(f"wrote {path}")
 
 

@@ -3,7 +3,7 @@
 Every figure is a row of a CSV file in `pricing/data/` with its source, date and evidence.
 """
 
-from pricing.dates import prices_as_of, stale
+from pricing.dates import prices_as_of, stale, staleness
 from pricing.defaults import (
     Assumption,
     assumption,
@@ -16,7 +16,8 @@ from pricing.defaults import (
 from pricing.findings import Evidence, TunedScore, evidence, evidence_topics, tuned_scores
 from pricing.gpus import GpuSpec, gpu_spec, gpu_specs
 from pricing.managed import ManagedOffer, managed_offer, managed_offers
-from pricing.offers import GpuOffer, gpu_offers, gpu_price, offers_of
+from pricing.offers import GpuOffer, gpu_offers, gpu_price, load_offers, offers_of
+from pricing.own import PriceFiles, own_price_files
 from pricing.saas import SaasPlan, saas_plan, saas_plans
 from pricing.tokens import (
     TokenPrice,
@@ -32,6 +33,7 @@ __all__ = [
     "GpuOffer",
     "GpuSpec",
     "ManagedOffer",
+    "PriceFiles",
     "SaasPlan",
     "TokenPrice",
     "TokenPriceBook",
@@ -45,15 +47,18 @@ __all__ = [
     "gpu_price",
     "gpu_spec",
     "gpu_specs",
+    "load_offers",
     "managed_offer",
     "managed_offers",
     "offers_of",
+    "own_price_files",
     "prices_as_of",
     "rag_component",
     "rag_components",
     "saas_plan",
     "saas_plans",
     "stale",
+    "staleness",
     "token_price",
     "token_prices_as_of",
     "tuned_scores",

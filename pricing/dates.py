@@ -23,6 +23,25 @@ def stale(as_of: str, today: date) -> bool:
     return today - _last_day(as_of) > STALE_AFTER
 
 
+def staleness(as_of: str | None, today: date) -> str | None:
+    """What to say about a price whose source is over 90 days old; None where nothing need be said.
+
+    A price without a date was given by the user and does not age.
+    """
+    if as_of is None or not stale(as_of, today):
+        return None
+    days = (today - _last_day(as_of)).days
+    return (
+        f"the price is {days} days old ({as_of}): look again before you rely on it "
+        "(tuneroi prices refresh)"
+    )
+
+
+def first_day(as_of: str) -> date:
+    """First day of a date of a source: of a month, its first."""
+    return date.fromisoformat(as_of if len(as_of) > len("2026-01") else f"{as_of}-01")
+
+
 def _last_day(as_of: str) -> date:
     try:
         if len(as_of) > len("2026-01"):

@@ -96,6 +96,17 @@ def gpu_spec(name: str) -> GpuSpec:
     raise unknown("GPU", name, {*specs, *_short_names()})
 
 
+def gpu_family(name: str) -> tuple[str, ...]:
+    """Ids of every GPU that a short name may mean: h100 is the SXM, the PCIe and the NVL card.
+
+    A name that says more, such as h100-pcie or a driver's own, means that one GPU.
+    """
+    specs, folded = gpu_specs(), _folded(name)
+    if variants := tuple(gpu for gpu in specs if folded and f"{gpu}-".startswith(f"{folded}-")):
+        return variants
+    return (gpu_spec(name).id,)
+
+
 def read_gpu_specs(path: Path, purchase_path: Path) -> Mapping[str, GpuSpec]:
     """The GPUs of one table, with the purchase prices of another."""
     rows = read_rows(path, COLUMNS)

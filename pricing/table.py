@@ -7,11 +7,12 @@ an ISO date or year-month; of a span, the latest date) and how far it can be tru
 import csv
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypedDict, cast, get_args
 
 from pydantic import ValidationError
@@ -22,6 +23,8 @@ from estimator.quantity import FORMS, Evidence, Quantity
 DATA = Path(__file__).parent / "data"
 PROVENANCE = ("source", "as_of", "evidence", "note")
 EVIDENCE = tuple(kind for kind in get_args(Evidence) if kind != "user")
+OWN = "user"
+"""Evidence of a number that the user states; no shipped row has it."""
 _AS_OF = re.compile(r"\d{4}-\d{2}(-\d{2})?")
 
 
@@ -102,7 +105,7 @@ class Row:
         return Provenance(
             source=self.text("source"),
             as_of=self.text("as_of"),
-            evidence=cast(Evidence, self.choice("evidence", EVIDENCE)),
+            evidence=cast(Evidence, self.choice("evidence", (*EVIDENCE, OWN))),
             note=self.optional_text("note"),
         )
 
@@ -133,47 +136,68 @@ class Row:
                 raise self.error(columns[after], f"is below {columns[name]} {number:g}")
 
 
-def read_rows(path: Path, columns: Sequence[str], key: str | None = "id") -> tuple[Row, ...]:
+def read_rows(
+    path: Path,
+    columns: Sequence[str],
+    key: str | None = "id",
+    *,
+    optional: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[Row, ...]:
     """The rows of a CSV file whose header is exactly `columns` plus the provenance.
 
-    `key` names a column whose values must all differ.
+    `key` names a column whose values must all differ. A column in `optional` may be left out or
+    left empty and then holds the text given there; only where the evidence is optional may it be
+    the user's own word.
     """
     if not path.is_file():
         raise InputError(f"{path.name}: no such table in {path.parent}")
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.reader(file)
-        header = next(reader, [])
-        _check_header(path, header, (*columns, *PROVENANCE))
-        rows = tuple(_row(path, reader.line_num, header, cells) for cells in reader)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            header = next(reader, [])
+            _check_header(path, header, (*columns, *PROVENANCE), optional)
+            rows = tuple(_row(path, reader.line_num, header, c, optional) for c in reader if c)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path.name}: is not a CSV file in UTF-8: {error}") from None
+    known = (*EVIDENCE, OWN) if "evidence" in optional else EVIDENCE
     seen: dict[str, int] = {}
     for row in rows:
-        _check_provenance(row)
+        _check_provenance(row, known)
         if key and (first := seen.setdefault(row.text(key), row.line)) != row.line:
             raise row.error(key, f"is already on line {first}")
     return rows
 
 
-def _row(path: Path, line: int, header: list[str], cells: list[str]) -> Row:
+def _row(
+    path: Path, line: int, header: list[str], cells: list[str], optional: Mapping[str, str]
+) -> Row:
     if len(cells) != len(header):
         raise InputError(f"{path.name}:{line}: {len(cells)} cells for {len(header)} columns")
-    return Row(path=path, line=line, cells=dict(zip(header, cells, strict=True)))
+    stated = dict(zip(header, cells, strict=True))
+    return Row(
+        path=path,
+        line=line,
+        cells={**stated, **{n: x for n, x in optional.items() if not stated.get(n, "").strip()}},
+    )
 
 
-def _check_header(path: Path, header: list[str], expected: Sequence[str]) -> None:
+def _check_header(
+    path: Path, header: list[str], expected: Sequence[str], optional: Mapping[str, str]
+) -> None:
     for name in header:
         if name not in expected:
             raise InputError(
                 f"{path.name}:1: unknown column {name!r}; allowed: {', '.join(expected)}"
             )
     for name in expected:
-        if header.count(name) != 1:
+        if header.count(name) != 1 and not (name in optional and name not in header):
             fault = "missing" if name not in header else "repeated"
             raise InputError(f"{path.name}:1: column {name!r} is {fault}")
 
 
-def _check_provenance(row: Row) -> None:
+def _check_provenance(row: Row, known: Sequence[str]) -> None:
     row.text("source")
-    row.choice("evidence", EVIDENCE)
+    row.choice("evidence", known)
     as_of = row.text("as_of")
     try:
         date.fromisoformat(as_of if len(as_of) > 7 else f"{as_of}-01")

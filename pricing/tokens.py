@@ -1,14 +1,18 @@
 """Token prices of hosted models, from the data that the genai-prices package carries (no network).
 
-The package is imported when a price is first asked for.
+The package is imported when a price is first asked for. `book` names a book that
+`tuneroi prices refresh` has stored; without it the package's own data hold.
 """
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache
+from pathlib import Path
 from typing import Any
 
-from estimator.errors import CatalogError, unknown
+from estimator.errors import CatalogError, InputError, unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +41,15 @@ class TokenPriceBook:
     unless the change was announced ahead."""
 
 
-def token_price(provider: str, model: str, *, on: date | None = None) -> TokenPrice:
+def token_price(
+    provider: str, model: str, *, on: date | None = None, book: Path | None = None
+) -> TokenPrice:
     """List price of `model` at `provider` on a day (today when not given).
 
     Where a price depends on the length of the prompt or the hour, the base price is taken and the
     note says so.
     """
-    found, day = _model(provider, model), on or _today()
+    found, day = _model(provider, model, _providers(book)), on or _today()
     price, notes = _price_on(found, day)
     input_usd, output_usd = _base(price.input_mtok), _base(price.output_mtok)
     if input_usd is None or output_usd is None:
@@ -56,25 +62,57 @@ def token_price(provider: str, model: str, *, on: date | None = None) -> TokenPr
         input_usd_per_mtok=input_usd,
         cached_input_usd_per_mtok=_base(price.cache_read_mtok),
         output_usd_per_mtok=output_usd,
-        as_of=token_prices_as_of(on=day).as_of,
-        source=_source(),
+        as_of=token_prices_as_of(on=day, book=book).as_of,
+        source=_source(book),
         note="; ".join(notes) or None,
     )
 
 
 def embedding_price_usd_per_mtok(provider: str, model: str, *, on: date | None = None) -> float:
     """List price of an embedding model, in USD per million input tokens."""
-    price, _ = _price_on(_model(provider, model), on or _today())
+    price, _ = _price_on(_model(provider, model, _providers(None)), on or _today())
     if (input_usd := _base(price.input_mtok)) is None:
         raise CatalogError(f"{provider} {model} is not priced per input token")
     return input_usd
 
 
-def token_prices_as_of(*, on: date | None = None) -> TokenPriceBook:
-    """Version of the installed price book and the date of its newest change in force."""
+def token_prices_as_of(*, on: date | None = None, book: Path | None = None) -> TokenPriceBook:
+    """Version of the price book and the date of its newest change in force.
+
+    Of a refreshed book the date is the day on which it was fetched.
+    """
+    if book is not None:
+        return TokenPriceBook(package="genai-prices", version=_version(), as_of=stored_on(book))
     day = on or _today()
     newest = max(change for change in _dated_changes() if change <= day)
     return TokenPriceBook(package="genai-prices", version=_version(), as_of=newest.isoformat())
+
+
+def token_models(book: Path | None = None) -> Mapping[str, tuple[str, ...]]:
+    """Ids of the models of every provider in the book."""
+    return {name: tuple(m.id for m in found.models) for name, found in _providers(book).items()}
+
+
+def list_prices(book: Path | None, on: date) -> dict[tuple[str, ...], float]:
+    """USD per million tokens by provider, model and direction, of a whole book."""
+    return _list_prices(_providers(book), on)
+
+
+def list_prices_of(raw: list[Any], on: date) -> dict[tuple[str, ...], float]:
+    """The same of a book as it was fetched."""
+    return _list_prices(_parsed(raw), on)
+
+
+def _list_prices(providers: Mapping[str, Any], on: date) -> dict[tuple[str, ...], float]:
+    found: dict[tuple[str, ...], float] = {}
+    for name, provider in providers.items():
+        for model in provider.models:
+            price, _ = _price_on(model, on)
+            for direction in ("input", "output"):
+                usd = _base(getattr(price, f"{direction}_mtok"))
+                if usd is not None:
+                    found[name, model.id, direction] = usd
+    return found
 
 
 def _today() -> date:
@@ -88,22 +126,59 @@ def _version() -> str:
     return version("genai-prices")
 
 
-def _source() -> str:
-    return f"genai-prices {_version()} (github.com/pydantic/genai-prices)"
+def _source(book: Path | None) -> str:
+    refreshed = f", refreshed {stored_on(book)}" if book else ""
+    return f"genai-prices {_version()} (github.com/pydantic/genai-prices){refreshed}"
+
+
+def _providers(book: Path | None) -> Mapping[str, Any]:
+    return _shipped() if book is None else _parsed_book(book, book.stat().st_mtime_ns)
 
 
 @cache
-def _providers() -> dict[str, Any]:
+def _shipped() -> Mapping[str, Any]:
     from genai_prices.data import providers
 
     return {provider.id: provider for provider in providers}
 
 
 @cache
+def _parsed_book(book: Path, written_ns: int) -> Mapping[str, Any]:
+    """Providers of a stored book; read again when it was written again."""
+    return _parsed(_stored(book, written_ns)["providers"])
+
+
+def stored_on(book: Path) -> str:
+    """Day on which a stored book was fetched."""
+    return str(_stored(book, book.stat().st_mtime_ns)["as_of"])
+
+
+@cache
+def _stored(book: Path, written_ns: int) -> Mapping[str, Any]:
+    try:
+        found: Mapping[str, Any] = json.loads(book.read_text("utf-8"))
+        date.fromisoformat(found["as_of"])
+        _parsed(found["providers"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{book.name} cannot be read ({type(error).__name__}); "
+            f"tuneroi prices refresh --tokens writes it anew, or delete {book}"
+        ) from None
+    return found
+
+
+def _parsed(raw: list[Any]) -> Mapping[str, Any]:
+    """Providers of a raw book, read as the package's own updater reads them."""
+    from genai_prices.types import _providers_from_raw
+
+    return {provider.id: provider for provider in _providers_from_raw(raw)}
+
+
+@cache
 def _dated_changes() -> frozenset[date]:
     return frozenset(
         conditional.constraint.start_date
-        for provider in _providers().values()
+        for provider in _shipped().values()
         for model in provider.models
         if isinstance(model.prices, list)
         for conditional in model.prices
@@ -111,11 +186,11 @@ def _dated_changes() -> frozenset[date]:
     )
 
 
-def _model(provider: str, model: str) -> Any:
+def _model(provider: str, model: str, providers: Mapping[str, Any]) -> Any:
     """The model with this id, or else the first that the book matches to the name."""
-    if provider not in _providers():
-        raise unknown("token price provider", provider, _providers())
-    models = _providers()[provider].models
+    if provider not in providers:
+        raise unknown("token price provider", provider, providers)
+    models = providers[provider].models
     matching = [m for m in models if m.id == model] or [m for m in models if m.is_match(model)]
     if not matching:
         raise unknown(f"{provider} model", model, (m.id for m in models))

@@ -1,5 +1,6 @@
 """Settings that every test shares."""
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # A deadline per example would assert on wall-clock time, which is noise on a busy machine.
@@ -7,3 +8,9 @@ settings.register_profile(
     "tuneroi", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile("tuneroi")
+
+
+@pytest.fixture(autouse=True)
+def _own_data_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    """A folder of the user's own data that is empty: own calibrations and prices change results."""
+    monkeypatch.setenv("TUNEROI_DATA", str(tmp_path_factory.mktemp("tuneroi")))

@@ -3,6 +3,7 @@
 import csv
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command import Tuneroi
@@ -11,12 +12,16 @@ import pricing
 from estimator.quantity import Quantity
 from estimator.report.facts import figures, overview, quantity_dict, spread, unit_words
 from estimator.report.prices import TABLES, price_tables
+from pricing.gpus import gpu_family
 
 DATA = Path(pricing.__file__).parent / "data"
 
 
 @pytest.fixture
-def tuneroi(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Tuneroi:
+def tuneroi(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Tuneroi:
+    monkeypatch.setenv("TUNEROI_DATA", str(tmp_path / "own"))
     return Tuneroi(monkeypatch, capsys)
 
 
@@ -155,3 +160,131 @@ def test_json_gives_quantiles_and_what_was_stated() -> None:
     assert (data["p10"], data["p50"], data["p90"]) == (1, 5, 9)
     assert data["stated"] == {"low": 0, "high": 10, "unit": "USD"}
     assert quantity_dict(None) is None
+
+
+def offered(tuneroi: Tuneroi, *wishes: object) -> list[dict[str, Any]]:
+    return tuneroi("prices", *wishes, "--json").json["offers"]
+
+
+def test_wishes_leave_the_offers_that_meet_all_of_them(tuneroi: Tuneroi) -> None:
+    found = offered(tuneroi, "--gpu", "h100", "--max", 3)
+    assert {offer["id"] for offer in found} == {
+        row["id"]
+        for row in rows("gpu_offers")
+        if row["gpu"].startswith("h100-") and float(row["price_usd_per_gpu_hour"]) <= 3
+    }
+    assert len({offer["gpu"] for offer in found}) > 1  # the family, not the SXM card alone
+    prices = [offer["price_usd_per_gpu_hour"] for offer in found]
+    assert prices == sorted(prices) and {offer["from"] for offer in found} == {"shipped"}
+    spot = offered(tuneroi, "--gpu", "h100", "--spot", "--provider", "aws", "--region", "us-east")
+    assert {(o["provider"], o["tier"], o["region"]) for o in spot} == {("AWS", "spot", "us-east-1")}
+    assert spot == offered(
+        tuneroi, "--gpu", "h100", "--tier", "spot", "--provider", "AWS", "--region", "US-EAST"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "gpus"),
+    [
+        ("h100-sxm", {"h100-sxm5-80gb"}),
+        ("NVIDIA H100 PCIe", {"h100-pcie-80gb"}),
+        ("a100-sxm4", {"a100-sxm4-80gb", "a100-sxm4-40gb"}),
+        ("rtx-3090", {"rtx-3090-24gb"}),
+        ("4090", {"rtx-4090-24gb"}),
+        ("gh200", {"gh200-sxm-141gb", "gh200-sxm-96gb"}),
+    ],
+)
+def test_a_short_name_means_a_family(name: str, gpus: set[str]) -> None:
+    assert set(gpu_family(name)) == gpus
+
+
+def test_no_offer_is_an_answer_that_names_the_cheapest(tuneroi: Tuneroi) -> None:
+    ran = tuneroi("prices", "--gpu", "h100-sxm", "--tier", "on_demand", "--max", 0.01)
+    cheapest = pricing.offers_of("h100-sxm", tier="on_demand")[0]
+    assert ran.status == 0 and f"the cheapest is {cheapest.price_usd_per_gpu_hour:.2f}" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--gpu", "h1000"), "h100"),
+        (("--provider", "amazom"), "unknown provider 'amazom'"),
+        (("--region", "mars"), "us-east-1"),
+        (("--tier", "sport"), "spot"),
+        (("--tier", "on_demand", "--spot"), "exclude each other"),
+        (("--max", "-1"), "--max -1"),
+        (("--prices", "none.csv"), "none.csv"),
+    ],
+)
+def test_a_wish_that_cannot_be_read(
+    tuneroi: Tuneroi, arguments: tuple[str, ...], said: str
+) -> None:
+    assert said in tuneroi("prices", *arguments).refusal
+
+
+CONTRACT = (
+    "id,provider,instance,gpu,gpus_per_node,minimum_gpus,price_usd_per_gpu_hour,tier,source,as_of\n"
+    "ours,AWS,private,H100,8,8,4.25,on_demand,agreement 17,2026-10-01\n"
+    "\n"
+    "theirs,Nowhere,box,l4,1,1,0.2,on_demand,agreement 18,2026-10-01\n"
+)
+
+
+def test_a_contract_stands_above_the_market(tuneroi: Tuneroi, tmp_path: Path) -> None:
+    file = tmp_path / "agreed.csv"
+    file.write_text("\ufeff" + CONTRACT, encoding="utf-8")
+    once = offered(tuneroi, "--gpu", "h100-sxm", "--provider", "aws", "--prices", file)
+    assert [o["price_usd_per_gpu_hour"] for o in once if o["from"] == "contract"] == [4.25]
+    assert {o["tier"] for o in once if o["from"] == "shipped"}.isdisjoint({"on_demand"})
+    assert {o["from"] for o in offered(tuneroi, "--gpu", "h100-sxm")} == {"shipped"}
+    kept = tuneroi("prices", "--mine", file)
+    assert kept.status == 0 and "2 contract prices (h100-sxm5-80gb, l4-24gb)" in kept.err
+    shown = offered(tuneroi, "--gpu", "h100-sxm")
+    assert {o["from"] for o in shown} == {"shipped", "contract"}
+    assert all(o["evidence"] == "user" for o in shown if o["from"] == "contract")
+    text = tuneroi("prices", "--gpu", "h100-sxm").out
+    assert "From" in text and "contract" in text
+    assert "2 of your contract; the rest shipped" in tuneroi("prices", "--gpus").out
+
+
+def test_a_contract_is_the_price_of_its_gpu(tmp_path: Path) -> None:
+    file = tmp_path / "agreed.csv"
+    file.write_text(CONTRACT, encoding="utf-8")
+    offers = pricing.load_offers(pricing.PriceFiles(contract=file))
+    price = pricing.gpu_price("h100", offers=offers)
+    assert price.numbers == (4.25,) and price.source == "your contract prices"
+    assert pricing.gpu_price("h100", tier="spot", offers=offers) == pricing.gpu_price(
+        "h100", tier="spot"
+    )
+    assert len(pricing.offers_of("l4", tier="on_demand", offers=offers)) == 1 + len(
+        pricing.offers_of("l4", tier="on_demand")
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("4.25", "4,25", "agreed.csv:2: 11 cells for 10 columns"),
+        ("4.25", "cheap", "agreed.csv:2: price_usd_per_gpu_hour = 'cheap' is not a number"),
+        ("H100", "H1000", "agreed.csv:2: gpu = 'H1000' cannot be used: unknown GPU"),
+        ("theirs", "ours", "agreed.csv:4: id = 'ours' is already on line 2"),
+        (",tier", ",kind", "unknown column 'kind'"),
+        (",as_of", "", "column 'as_of' is missing"),
+        ("2026-10-01\n\n", "soon\n\n", "as_of = 'soon' is not a date"),
+    ],
+)
+def test_a_contract_that_cannot_be_used_is_not_kept(
+    tuneroi: Tuneroi, tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    file = tmp_path / "agreed.csv"
+    file.write_text(CONTRACT.replace(old, new, 1), encoding="utf-8")
+    assert said in tuneroi("prices", "--mine", file).refusal
+    assert not (tmp_path / "own" / "prices" / "contract.csv").exists()
+
+
+def test_a_folder_that_cannot_be_made_holds_no_prices(
+    tuneroi: Tuneroi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TUNEROI_DATA", str(tmp_path / "file" / "below"))
+    assert offered(tuneroi, "--gpu", "l4")

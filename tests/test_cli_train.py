@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pricing
-from estimator.cli import train as command
+from estimator.cli import arguments as command
 from estimator.dataset import typed_profile
 from estimator.errors import InputError
 from estimator.hardware.cluster import Cluster

@@ -101,6 +101,11 @@ def test_decision_sensitivity_agrees_with_scipy() -> None:
     for name, separation in found.items():
         expected = scipy.stats.ks_2samp(inputs[name][wins], inputs[name][~wins]).statistic
         assert separation.distance == pytest.approx(expected, abs=1e-12)
+        u_statistic = scipy.stats.mannwhitneyu(inputs[name][wins], inputs[name][~wins]).statistic
+        auc = u_statistic / (wins.sum() * (~wins).sum())
+        assert separation.auc == pytest.approx(auc, abs=1e-12)
+    assert found["none"].auc == pytest.approx(0.5, abs=0.02)
+    assert found["strong"].auc > 0.95
     assert found["none"].distance < found["none"].noise < found["weak"].distance
     assert found["strong"].median_when_winning > found["strong"].median_when_losing
 

@@ -15,6 +15,7 @@ FLOORS: tuple[tuple[int, str], ...] = (
     (7, "estimator.dashboard"),
     (7, "estimator.cli"),
     (6, "estimator.report"),
+    (6, "estimator.library"),
     (5, "estimator.decision"),
     (4, "estimator.alternatives"),
     (3, "estimator.project"),

@@ -22,7 +22,7 @@ CHOSEN = [
     for index, variant in enumerate(VARIANTS)
     if index % 4 < 2
     and "_vl" not in variant["config"]["model_type"]
-    and variant["config"]["model_type"] not in ("mamba", "mamba2")
+    and variant["config"]["model_type"] not in ("mamba", "mamba2", "nemotron_h")
     and "architectures" not in variant["config"]
 ]
 

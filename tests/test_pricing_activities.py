@@ -46,6 +46,7 @@ def test_every_way_but_doing_nothing_has_a_project() -> None:
         "finetune_rag",
         "saas",
         "pretrain",
+        "staged",
     }
     for name in alternatives():
         assert activities(name), name

@@ -4,7 +4,6 @@ import csv
 
 import numpy as np
 import pytest
-from scipy.optimize import brentq
 from scipy.stats import norm, truncpareto
 
 import pricing
@@ -124,15 +123,13 @@ def test_error_rate_of_retrieval_spans_best_summaries_and_worst_product():
     assert high == finding("legal-rag").high
 
 
-def test_overrun_percentiles_are_those_of_the_mixture_in_the_note():
-    """0.82 lognormal(median 1.05, 0.35) + 0.18 Pareto(1.5, alpha 1.5) cut at 8."""
-    tail = truncpareto(b=1.5, c=8 / 1.5, scale=1.5)
-
-    def cdf(x):
-        return 0.82 * norm.cdf(np.log(x / 1.05) / 0.35) + 0.18 * tail.cdf(x)
-
-    expected = [brentq(lambda x, p=p: cdf(x) - p, 0.1, 7.9) for p in (0.1, 0.5, 0.9)]
-    assert pricing.assumption("project.overrun_factor").numbers == pytest.approx(expected, abs=1e-3)
+def test_overruns_are_a_lognormal_body_and_a_cut_pareto_tail():
+    """0.82 lognormal(median 1.05, sigma 0.35) and 0.18 Pareto(1.5, alpha 1.5) cut at 8."""
+    body = np.exp(np.log(1.05) + 0.35 * norm.ppf([0.1, 0.9]))
+    assert pricing.assumption("project.overrun_factor").numbers == pytest.approx(body, abs=1e-3)
+    tail = truncpareto(b=1.5, c=8 / 1.5, scale=1.5).ppf([0.1, 0.5, 0.9])
+    assert pricing.assumption("project.black_swan_factor").numbers == pytest.approx(tail, rel=1e-3)
+    assert pricing.assumption("project.black_swan").numbers == (finding("it-overrun").value,)
 
 
 def test_interruptions_of_llama_3():

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from estimator.errors import InputError
-from estimator.project.plan import ProjectDraws, project_draws
+from estimator.project.plan import ProjectDraws, RunHours, project_draws
 from estimator.project.staffing import (
     DAYS_PER_MONTH,
     blended_day_rate_usd,
@@ -84,17 +84,56 @@ def test_iterations_repeat_only_what_recurs() -> None:
         np.testing.assert_allclose(thrice.person_days[i], factor * once.person_days[i])
 
 
-def test_training_hours_lengthen_only_the_training_activity() -> None:
+@pytest.mark.parametrize(
+    ("runs", "activity", "days"),
+    [
+        (RunHours(training=48.0), "train", 8.0),  # 4 rounds of 2 days
+        (RunHours(evaluation=6.0), "evaluate", 1.0),  # 4 rounds of a quarter of a day
+        (RunHours(search=240.0), "configure", 10.0),  # once
+    ],
+)
+def test_machines_lengthen_only_what_waits_for_them(
+    runs: RunHours, activity: str, days: float
+) -> None:
     rows = activities(WAY)
-    train = [row.id for row in rows].index("train")
-    slow, fast = plan_of(rows, iterations=4.0, training_hours=48.0), plan_of(rows, iterations=4.0)
+    waits = [row.id for row in rows].index(activity)
+    slow, fast = plan_of(rows, iterations=4.0, runs=runs), plan_of(rows, iterations=4.0)
     longer = (slow.schedule.finish_days - slow.schedule.start_days) - (
         fast.schedule.finish_days - fast.schedule.start_days
     )
-    np.testing.assert_allclose(longer[train], 8.0)  # 4 rounds of 2 days
-    np.testing.assert_allclose(np.delete(longer, train, axis=0), 0.0, atol=1e-9)
+    np.testing.assert_allclose(longer[waits], days)
+    np.testing.assert_allclose(np.delete(longer, waits, axis=0), 0.0, atol=1e-9)
     np.testing.assert_allclose(slow.cost_usd, fast.cost_usd)  # nobody waits beside the GPUs
-    assert (slow.total_days - fast.total_days <= 8.0 + 1e-9).all()
+    assert (slow.total_days - fast.total_days <= days + 1e-9).all()
+
+
+def test_more_gpus_shorten_runs_and_nothing_else() -> None:
+    rows = activities(WAY)
+    runs = [RunHours(training=h, evaluation=h / 5, search=5 * h) for h in (400.0, 50.0, 0.0)]
+    one, eight, none = (plan_of(rows, runs=r).total_days for r in runs)
+    assert (eight < one).all()
+    assert (eight > none).all()  # the people's days stay
+    assert np.median(one - none) > 7.9 * np.median(eight - none)
+
+
+def test_dates_and_criticality_of_the_stages() -> None:
+    plan = plan_of(activities(WAY))
+    dates = plan.stage_dates()
+    assert [d.stage for d in dates] == [s.stage for s in plan.stages()]
+    assert all(d.start_days_p50 <= d.finish_days_p50 <= d.finish_days_p80 for d in dates)
+    assert dates[-1].finish_days_p80 == pytest.approx(np.quantile(plan.total_days, 0.8))
+    by_stage = {d.stage: d.criticality for d in dates}
+    assert by_stage["deployment"] == by_stage["task_and_data"] == 1.0
+    assert 0 < by_stage["data_preparation"] < 1
+    assert sum(d.cost_usd_mean for d in dates) == pytest.approx(plan.cost_usd.mean())
+
+
+def test_a_later_start_moves_the_money_and_leaves_it_as_it_is() -> None:
+    plan = plan_of(activities("rag"))
+    now, later = plan.cost_by_month_usd(60), plan.cost_by_month_usd(60, start_months=3)
+    np.testing.assert_allclose(later[:, 3:], now[:, :57])
+    assert (later[:, :3] == 0).all()
+    np.testing.assert_allclose(later.sum(axis=1), plan.cost_usd)
 
 
 @given(st.integers(0, 8), st.floats(1.0, 5.0))

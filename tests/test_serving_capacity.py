@@ -16,13 +16,21 @@ from estimator.serving.capacity import (
     steady_state,
 )
 from estimator.serving.constants import serving_stack, throughput_spread
-from estimator.serving.hardware import ReplicaHardware, arithmetic_on, replica_hardware, together
+from estimator.serving.hardware import (
+    Machine,
+    arithmetic_on,
+    machine,
+    reached,
+    replica_hardware,
+    together,
+    vector_flops,
+)
 from estimator.serving.model import ServedModel, served_model
 from estimator.serving.steps import (
     all_reduce_seconds,
     decode_step_seconds,
     prefill_seconds,
-    unloaded_request_seconds,
+    static_batch_seconds,
 )
 from pricing.gpus import gpu_spec
 
@@ -132,7 +140,7 @@ def test_published_single_sequence_speed(
 ) -> None:
     stack = serving_stack(program)
     hardware = replica_hardware(gpu_spec("a100-sxm4-80gb"), stack, gpus=gpus)
-    seconds = unloaded_request_seconds(
+    seconds = static_batch_seconds(
         model_of(name, weights), hardware, stack, input_tokens=tokens_in, output_tokens=2048
     )
     assert 2048 / float(seconds) == pytest.approx(published, rel=0.25)
@@ -211,15 +219,15 @@ def test_better_hardware_never_serves_less(factor: float) -> None:
 
 def test_candidates_and_draws_at_once_equal_one_by_one() -> None:
     gpus = ["l4-24gb", "a100-sxm4-80gb", "h100-sxm5-80gb"]
-    single = [replica_hardware(gpu_spec(gpu), VLLM) for gpu in gpus]
-    table = together(single)
-    columns = ReplicaHardware(
-        **{name: getattr(table, name)[:, None] for name in ReplicaHardware.__slots__}
+    machines = [machine(gpu_spec(gpu)) for gpu in gpus]
+    table = together(machines)
+    columns = reached(
+        Machine(**{name: getattr(table, name)[:, None] for name in Machine.__slots__}), VLLM
     )
     tokens = np.array([100.0, 400.0, 3000.0, 1e6])
     many = capacity(hardware=columns, input_tokens=tokens, tpot_seconds=0.08)
     assert many.requests_per_second.shape == (3, 4)
-    for i, hardware in enumerate(single):
+    for i, hardware in enumerate(reached(one, VLLM) for one in machines):
         for j, length in enumerate(tokens):
             one = capacity(hardware=hardware, input_tokens=length, tpot_seconds=0.08)
             assert many.requests_per_second[i, j] == pytest.approx(float(one.requests_per_second))
@@ -250,10 +258,62 @@ def test_cards_without_the_type_multiply_in_half_precision() -> None:
     assert arithmetic_on(gpu_spec("a100-sxm4-80gb"), "fp8") == "bf16"
     assert arithmetic_on(gpu_spec("t4-16gb"), "fp4") == "fp16"
     slow = replica_hardware(gpu_spec("a100-sxm4-80gb"), VLLM, arithmetic="fp8")
-    assert slow == replica_hardware(gpu_spec("a100-sxm4-80gb"), VLLM, arithmetic="bf16")
+    half = replica_hardware(gpu_spec("a100-sxm4-80gb"), VLLM, arithmetic="bf16")
+    assert slow == replace(half, unpacks=np.asarray(1.0))
+    model = model_of("llama-3.1-8b", "fp8")
+    unpacked, native = (
+        float(decode_step_seconds(model, hardware, VLLM, batch=1, context_tokens=100))
+        for hardware in (slow, half)
+    )
+    assert unpacked > native
 
 
 def test_experts_are_slower_to_multiply() -> None:
     moe = replica_hardware(gpu_spec("h100-sxm5-80gb"), VLLM, moe=True)
     ratio = float(moe.matmul_flops_per_second / H100.matmul_flops_per_second)
-    assert ratio == pytest.approx(VLLM.expert_matmul_factor)
+    assert ratio == pytest.approx(float(VLLM.expert_matmul_factor))
+
+
+def test_cached_prompts_cost_no_products_but_are_attended_to() -> None:
+    whole = float(prefill_seconds(EIGHT, H100, VLLM, 4000))
+    half = float(prefill_seconds(EIGHT, H100, VLLM, 4000, cached_share=0.5))
+    first = float(prefill_seconds(EIGHT, H100, VLLM, 2000))
+    head = float(prefill_seconds(EIGHT, H100, VLLM, 0))
+    assert half == pytest.approx(whole - first + head)
+    assert half > first  # the second half sees all of the first
+    busy = {"input_tokens": 4000, "output_tokens": 50}
+    assert capacity(**busy, cached_share=0.9).requests_per_second > 2 * (
+        capacity(**busy).requests_per_second
+    )
+
+
+def test_a_static_batch_shares_the_steps() -> None:
+    def rate(batch: int) -> float:
+        seconds = static_batch_seconds(
+            EIGHT, H100, VLLM, batch=batch, input_tokens=512, output_tokens=512
+        )
+        return batch * 512 / float(seconds)
+
+    assert rate(1) < rate(8) < 8 * rate(1)
+    assert rate(64) < rate(128) < 2 * rate(64)
+
+
+def test_unpacking_weights_takes_time_that_reading_saves() -> None:
+    a100 = replica_hardware(gpu_spec("a100-sxm4-80gb"), VLLM)
+
+    def step(weights: str) -> float:
+        model = model_of("llama-3.1-8b", weights)
+        return float(decode_step_seconds(model, a100, VLLM, batch=1, context_tokens=100))
+
+    assert step("bf16") / 4 < step("int4") < step("int8") < step("bf16")
+    free = replace(VLLM, unpack_flops_per_weight=np.asarray(0.0))
+    model = model_of("llama-3.1-8b", "int4")
+    saved = step("int4") - float(
+        decode_step_seconds(model, a100, free, batch=1, context_tokens=100)
+    )
+    weights = 6_979_321_856  # 32 layers of q, k, v, o and the three matrices of the MLP
+    assert model.quantised_shared_weights == weights
+    wanted = (
+        weights * float(VLLM.unpack_flops_per_weight) / vector_flops(gpu_spec("a100-sxm4-80gb"))
+    )
+    assert saved == pytest.approx(wanted)

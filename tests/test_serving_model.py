@@ -7,8 +7,14 @@ import pytest
 
 from estimator.errors import CatalogError, InputError
 from estimator.llm.architecture import Architecture
-from estimator.serving.constants import serving_constants, serving_stack, weight_format
+from estimator.serving.constants import (
+    serving_constants,
+    serving_stack,
+    throughput_spread,
+    weight_format,
+)
 from estimator.serving.model import (
+    cache_read_bytes,
     kv_cache_bytes,
     prefill_attention_flops,
     read_bytes,
@@ -139,12 +145,25 @@ def test_what_cannot_be_served_is_refused() -> None:
 
 def test_every_constant_names_its_source() -> None:
     constants = serving_constants()
-    for row in (*constants.weight_formats.values(), *constants.stacks.values()):
+    for row in (*constants.weight_formats.values(), *constants.programs.values()):
         assert len(row.source) > 15, row
+    for parameter in constants.parameters.values():
+        assert parameter.source.startswith("prior: ")
     for spread in constants.spread.values():
         assert spread.source
-        p10, p50, p90 = spread.p10_p50_p90()
+        p10, p50, p90 = spread.factor.p10_p50_p90()
         assert 0 < p10 < p50 < p90
-    for stack in constants.stacks.values():
-        assert "bf16" in stack.matmul_share
-        assert all(0 < share <= 1 for share in stack.matmul_share.values())
+
+
+def test_ranges_are_narrower_where_the_program_was_measured_on_such_gpus() -> None:
+    general = throughput_spread("single_stream")
+    seen = throughput_spread("single_stream", program="vllm", generation="ampere")
+    assert seen.numbers[0] > general.numbers[0] and seen.numbers[-1] < general.numbers[-1]
+    assert throughput_spread("single_stream", program="vllm", generation="cdna") == general
+
+
+def test_a_cache_copied_out_has_every_query_head() -> None:
+    served = served_model(architecture(EIGHT_BILLION))  # 32 query heads on 8 key-value heads
+    stored = float(kv_cache_bytes(served, 1000))
+    assert float(cache_read_bytes(served, 1000, 0.0)) == stored
+    assert float(cache_read_bytes(served, 1000, 1.0)) == 4 * stored

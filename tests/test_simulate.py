@@ -127,3 +127,84 @@ def test_nothing_pays_back_before_it_is_live(base: Comparison) -> None:
             live = outcome.account.go_live_months
             # Cash within a month accrues evenly, so the month of go-live itself is blurred.
             assert (outcome.payback_months[paid] >= np.floor(live[paid])).all()
+
+
+def free(scenario: Scenario, *patterns: str) -> Scenario:
+    """The scenario with every input whose path begins like this at no cost."""
+    paths = [path for path in scenario.inputs() if path.startswith(patterns)]
+    return with_inputs(scenario, dict.fromkeys(paths, 0.0))
+
+
+def test_with_free_people_and_free_gpus_tuning_costs_its_data_and_its_review() -> None:
+    """What is left of the way's own costs: examples, review of answers, and services bought."""
+    costless = free(
+        BASE,
+        "team.wages_usd_per_year.",
+        "training.gpu_usd_per_hour",
+        "serving.gpu_usd_per_hour",
+        "serving.on_call_usd_per_month",
+        "project.operate_fte.",
+    )
+    account = run(costless).outcomes["self_hosted_finetune"].account
+    not_own = ("people handling requests", "errors", "avoided", "gain")
+    left = {
+        item.name: float(np.mean(item.present_value_usd()))
+        for item in account.items
+        if item.category not in not_own
+    }
+    data = sum(usd for name, usd in left.items() if "examples" in name)
+    review = sum(usd for name, usd in left.items() if "Review" in name)
+    bought = sum(usd for name, usd in left.items() if name in ("Monitoring tools",))
+    assert data > 0
+    assert review > 0
+    assert data + review + bought == pytest.approx(sum(left.values()))
+    assert bought < 0.5 * (data + review)
+
+
+def test_a_huge_volume_of_a_narrow_task_is_worth_hosting_yourself() -> None:
+    """A small model, tuned on labels that exist, against tokens paid by the million."""
+    narrow = with_inputs(
+        BASE,
+        {
+            "alternatives": ["prompting", "self_hosted_finetune", "saas"],
+            "demand.requests_per_month": {"low": 4e8, "high": 6e8},
+            "demand.in_scope_share": 1.0,
+            "demand.input_tokens_per_request": 300,
+            "demand.output_tokens_per_request": 20,
+            "value.human_cost_usd_per_request": 0.005,
+            "value.handover_cost_usd_per_request": 0,
+            "value.error_cost_usd": 0.005,
+            "quality.task_family": "classic_nlp",
+            "quality.knowledge_share": 0.0,
+            "quality.tuning_gain": 0.1,
+            "quality.incidents_per_million_answers": 0,
+            "quality.error_rate.finetune": 0.04,
+            "quality.error_rate.prompting": 0.06,
+            "correlations": [],
+            "knowledge.tuned_instruction_tokens_per_request": 20,
+            "model": "Qwen/Qwen2.5-1.5B",
+            "data.ready_share": 1.0,
+            "saas.price_usd_per_unit": 0.01,
+        },
+    )
+    result = run(narrow)
+    assert result.verdict.alternative == "self_hosted_finetune"
+    assert result.outcomes["self_hosted_finetune"].probability_best > 0.7
+
+
+@pytest.mark.parametrize("factor", [1.5, 2, 10])
+def test_a_dearer_saas_never_climbs_in_the_ranking(base: Comparison, factor: float) -> None:
+    price = BASE.saas.price_usd_per_unit
+    dear = run(with_inputs(BASE, {"saas.price_usd_per_unit": price.scaled(factor)}))
+    others = [name for name in base.outcomes if name not in ("saas", "staged")]
+
+    def beaten_by(result: Comparison) -> int:
+        npv = {name: float(u.mean()) for name, u in result.payoffs().items()}
+        return sum(npv[name] > npv["saas"] for name in others)
+
+    assert beaten_by(dear) >= beaten_by(base)
+
+
+def test_least_regret_is_the_value_of_perfect_information_to_rounding(base: Comparison) -> None:
+    least = min(outcome.expected_regret_usd for outcome in base.outcomes.values())
+    assert least == pytest.approx(base.evpi_usd, rel=1e-12)

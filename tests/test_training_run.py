@@ -304,12 +304,11 @@ def test_published_totals_lie_near(name, model, recipe, machine, tokens, hours):
     gpu, gpus, matmul_format = machine
     plan = estimate_run(
         model,
-        TrainingRecipe.model_validate(recipe),
+        TrainingRecipe.model_validate({**recipe, "matmul_format": matmul_format}),
         Cluster.of(gpu_spec(gpu), gpus),
         tokens=tokens,
         epochs=1,
         price_usd_per_gpu_hour=1.0,
-        matmul_format=matmul_format,
     )
     assert 0.6 < plan.gpu_hours.p50 / hours < 1.6
 

@@ -15,6 +15,7 @@ from estimator.hardware.cluster import Cluster
 from estimator.hardware.efficiency import Efficiency
 from estimator.hardware.rates import cluster_rates
 from estimator.llm.architecture import Architecture, Attention, Embedding, Layer, Linear, Norm
+from estimator.llm.scan import Scan
 from estimator.training.calibrate import batch, fit, predict, spread_factor
 from estimator.training.published import measurement
 from estimator.training.recipe import TrainingRecipe
@@ -125,10 +126,47 @@ def test_traffic_terms_by_hand():
         FULL,
         unit_efficiency(elementwise_passes=1.0, logits_bytes=10.0, optimizer_bytes=20.0),
     )
-    assert step.elementwise_seconds == pytest.approx(3 * 3 * 2 * tokens * 6 * 1024 / 1e12)
+    assert step.elementwise_seconds == pytest.approx(3 * 3 * 2 * tokens * 3 * 1024 / 1e12)
     assert step.logits_seconds == pytest.approx(3 * tokens * 2048 * 10 / 1e12)
     parameters = 1024 * 1024 + 2 * 1024 * 2048 + 1024
     assert step.optimizer_seconds == pytest.approx(parameters * 20 / 1e12)
+
+
+def test_fp32_weights_widen_the_stream_the_states_and_need_casts():
+    """Autocast: 4-byte residuals, twice the optimizer's bytes, 6 bytes per weight and pass."""
+    reached = unit_efficiency(elementwise_passes=1.0, optimizer_bytes=20.0)
+    plain = by_hand(FULL, reached)
+    mixed = by_hand(FULL.model_copy(update={"precision": "amp"}), reached)
+    assert mixed.elementwise_seconds == pytest.approx(2 * float(plain.elementwise_seconds))
+    assert mixed.optimizer_seconds == pytest.approx(2 * float(plain.optimizer_seconds))
+    casts = 3 * 3 * 6 * 1024 * 1024 / 1e12
+    assert mixed.matmul_seconds - plain.matmul_seconds == pytest.approx(casts)
+
+
+def test_narrow_products_cast_inputs_and_gradients():
+    """6 bytes for each of 1024 inputs and 1024 outputs of a token, forward and backward."""
+    narrow = FULL.model_copy(update={"matmul_format": "fp8"})
+    more = (
+        by_hand(narrow, unit_efficiency()).matmul_seconds
+        - by_hand(FULL, unit_efficiency()).matmul_seconds
+    )
+    assert more == pytest.approx(3 * 6 * 256 * 2048 / 1e12)
+
+
+def test_a_scan_by_hand():
+    """Mamba 2 of 2 heads: chunks of 128 tokens, 16 states, inner width 128, shared 32."""
+    scan = Scan(inner=128, state=16, shared=32, chunk=128)
+    assert scan.flops_per_token == 2 * 128 * (16 + 128) + 4 * 128 * 16
+    assert scan.values_per_token == 3 * (128 + 32) + 4 * 128 + 4 * 128 * 16 / 128
+    model = one_square_layer()
+    layer = replace(model.layers[0], scan=scan)
+    recipe, cluster = FULL, Cluster.of(H100, 1)
+    plain = step_work(model, recipe, cluster).passes.training
+    work = step_work(replace(model, layers=(layer,)), recipe, cluster).passes.training
+    flops = work.attention_flops - plain.attention_flops
+    assert flops == pytest.approx(3 * 256 * scan.flops_per_token)
+    assert work.scan_bytes == pytest.approx(3 * 2 * 256 * scan.values_per_token)
+    assert plain.scan_bytes == 0
 
 
 def test_gradients_of_two_ranks_by_hand():
@@ -152,7 +190,8 @@ def test_offloaded_states_by_hand():
 
 def test_the_longer_of_cpu_and_gpu_counts():
     slow_host = by_hand(FULL, unit_efficiency(host_seconds_per_layer=10.0))
-    assert slow_host.step_seconds == pytest.approx(3 * 10.0 * 2.5 / 3.5, rel=1e-3)
+    half_a_layer = 3 * 10.0 * 2.5 / 3.5 / 2  # a branch alone counts half
+    assert slow_host.step_seconds == pytest.approx(half_a_layer, rel=1e-3)
     fast_host = by_hand(FULL, unit_efficiency(host_seconds_per_layer=1e-6))
     assert fast_host.launch_seconds == pytest.approx(0.0, abs=1e-9)
 
@@ -286,7 +325,7 @@ def test_fp8_products_are_faster_but_not_twice():
     recipe = TrainingRecipe(method="full", stack="megatron", micro_batch=2, sequence_length=4096)
     cluster = Cluster.of(H100, 1)
     wide = step_time(LLAMA_8B, recipe, cluster)
-    narrow = step_time(LLAMA_8B, recipe, cluster, matmul_format="fp8")
+    narrow = step_time(LLAMA_8B, recipe.model_copy(update={"matmul_format": "fp8"}), cluster)
     assert 1.2 < wide.step_seconds / narrow.step_seconds < 2.0
     assert narrow.attention_seconds == wide.attention_seconds
 
@@ -344,7 +383,7 @@ def test_mfu_is_that_of_the_published_rows(rows, published):
     for row, m in zip(rows, published, strict=True):
         if not row["mfu_computed"] or row["n_experts"]:
             continue
-        step = step_time(m.architecture, m.recipe, m.cluster, matmul_format=m.number_format)
+        step = step_time(m.architecture, m.recipe, m.cluster)
         at_measured = step.mfu * m.tokens_per_second_per_gpu / step.tokens_per_second_per_gpu
         assert at_measured == pytest.approx(float(row["mfu_computed"]), rel=0.02), row["row_id"]
         at_measured = step.hfu * m.tokens_per_second_per_gpu / step.tokens_per_second_per_gpu
@@ -361,10 +400,40 @@ def test_arrays_of_rows_equal_single_estimates(published):
                 m.architecture,
                 m.recipe,
                 m.cluster,
-                matmul_format=m.number_format,
                 virtual_stages=m.virtual_stages,
             )
             assert alone.step_seconds == pytest.approx(expected)
+
+
+def row_like(rows, **changes):
+    """A row of the sample with other cells."""
+    return {**rows[0], **changes}
+
+
+@pytest.mark.parametrize(
+    ("notes", "stages"), [("VP=5; x", 5), ("VPP 4", 4), ("pp8, vpp3", 3), ("interleaving 3", 3)]
+)
+def test_interleaved_stages_are_read_from_notes(rows, notes, stages):
+    assert measurement(row_like(rows, notes=notes)).virtual_stages == stages
+
+
+def test_weights_that_no_card_holds_were_sharded(rows):
+    silent = {"sharding": "", "activation_checkpointing": "", "framework": "DeepSpeed"}
+    large = {"layers": "80", "hidden": "8192", "ffn": "28672", "heads": "64", "head_dim": "128"}
+    whole = {"kv_heads": "8", "tp": "", "pp": "", "cp": "", "ep": "", "n_gpus": "8"}
+    batch_size = {"micro_batch": "1", "grad_accum": "1", "global_batch": "8", "n_experts": ""}
+    row = row_like(rows, **silent, **large, **whole, **batch_size, method="lora")
+    recipe = measurement(row).recipe
+    assert (recipe.sharding, recipe.checkpointing) == ("zero3", "full")
+    small = measurement({**row, "layers": "8"}).recipe
+    assert (small.sharding, small.checkpointing) == ("zero1", "none")
+
+
+def test_accumulation_alone_does_not_split_a_model(rows):
+    cells = {"tp": "", "pp": "", "global_batch": "", "grad_accum": "4", "n_gpus": "8"}
+    recipe = measurement(row_like(rows, **cells, n_experts="", ep="", cp="")).recipe
+    assert (recipe.tensor_parallel, recipe.pipeline_parallel) == (1, 1)
+    assert recipe.gradient_accumulation == 4
 
 
 def test_a_row_that_does_not_say_enough_is_refused(rows):

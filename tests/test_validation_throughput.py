@@ -86,7 +86,7 @@ def test_scores_by_hand(tmp_path: Path) -> None:
         file_of(
             tmp_path,
             {"tokens_per_s_per_gpu": str(rate / 1.1)},
-            {"tokens_per_s_per_gpu": str(rate / 1.3)},
+            {"tokens_per_s_per_gpu": str(rate / 1.25)},
             {"tokens_per_s_per_gpu": str(rate / 3.0), "source_key": "b"},
             {"tokens_per_s_per_gpu": str(h200), "gpu": "h200-sxm-141gb", "source_key": "b"},
             {"tokens_per_s_per_gpu": "1", "flag": "suspect"},
@@ -94,10 +94,10 @@ def test_scores_by_hand(tmp_path: Path) -> None:
     )
     total = found.scores.total
     assert (total.rows, found.scores.rows, found.scores.suspect_left_out) == (4, 4, 1)
-    assert total.median_ape == pytest.approx(0.2)  # of 0, 10, 30 and 200 %
-    assert total.bias == pytest.approx(0.2)
+    assert total.median_ape == pytest.approx(0.175)  # of 0, 10, 25 and 200 %
+    assert total.bias == pytest.approx(0.175)
     assert total.coverage_80 == 0.75  # three times too fast is outside
-    assert found.scores.median_ape_by_source_mean == pytest.approx((0.2 + 1.0) / 2)
+    assert found.scores.median_ape_by_source_mean == pytest.approx((0.175 + 1.0) / 2)
     assert found.by_gpu["h200-sxm-141gb"].median_ape == pytest.approx(0.0, abs=1e-9)
     assert found.by_stack["torchtune"].rows == 4
     factor = shipped_calibration().spread["seen"].factor
@@ -123,6 +123,16 @@ def test_dimensions_come_from_the_shipped_model(tmp_path: Path) -> None:
     (row,) = read_rows(file_of(tmp_path, whole), [])
     shipped = catalogue_architecture("deepseek-ai/DeepSeek-V3")
     assert case_of(row).measurement.architecture == shipped
+
+
+def test_a_shipped_dense_model_of_that_name_and_size_is_taken_whole(tmp_path: Path) -> None:
+    shipped = catalogue_architecture("bigcode/gpt_bigcode-santacoder")
+    stated = {"model": "santacoder-1.1b", "layers": "24", "hidden": "2048", "ffn": "8192"}
+    stated |= {"heads": "16", "kv_heads": "1", "head_dim": "128", "vocab": "49280"}
+    (same,) = read_rows(file_of(tmp_path, stated), [])
+    assert case_of(same).measurement.architecture == shipped and not case_of(same).filled
+    (other,) = read_rows(file_of(tmp_path, {**stated, "layers": "12"}), [])
+    assert case_of(other).measurement.architecture.num_layers == 12
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,11 @@ from estimator.alternatives import (
     rag,
     saas,
     self_hosted_finetune,
+    staged,
     status_quo,
 )
 from estimator.alternatives.account import Account
+from estimator.alternatives.policy import PilotPolicy
 from estimator.alternatives.world import World
 from estimator.scenario import AlternativeId
 
@@ -29,5 +31,15 @@ BUILDERS: dict[AlternativeId, Callable[[World], Account]] = {
 
 
 def build_alternative(name: AlternativeId, world: World) -> Account:
-    """The account of one alternative in this world."""
-    return BUILDERS[name](world)
+    """The account of one alternative in this world; `staged` builds on those of the others."""
+    built = world.accounts.get(name)
+    if built is None:
+        staging = name == "staged"
+        built = staged.account(world, build_alternative) if staging else BUILDERS[name](world)
+        world.accounts[name] = built
+    return built
+
+
+def plan_pilot(world: World) -> PilotPolicy:
+    """What `staged` would try and take, planned on the draws of this world."""
+    return staged.pilot_policy(world, build_alternative)

@@ -16,6 +16,7 @@ LABELS: dict[AlternativeId, str] = {
     "finetune_rag": "Fine-tune, host and add RAG",
     "saas": "Buy a SaaS assistant",
     "pretrain": "Train from scratch",
+    "staged": "Pilot first, then decide",
 }
 
 PHRASES: dict[AlternativeId, str] = {
@@ -27,6 +28,7 @@ PHRASES: dict[AlternativeId, str] = {
     "finetune_rag": "fine-tuning and hosting it yourself, with RAG",
     "saas": "buying a SaaS assistant",
     "pretrain": "training from scratch",
+    "staged": "a pilot first",
 }
 
 
@@ -37,9 +39,10 @@ class Account:
     id: AlternativeId
     items: tuple[LineItem, ...]
     go_live_months: FloatArray
-    """Months from now until it serves, shape (n,); 0 for doing nothing."""
+    """Months from now until it serves, shape (n,); 0 for doing nothing, nan where a pilot is
+    followed by nothing."""
     project: ProjectDraws | None
-    """The project behind it; None for doing nothing."""
+    """The project behind it (of a pilot: the pilot alone); None for doing nothing."""
     notes: tuple[str, ...] = ()
     """What a reader must know: assumptions made, services that end, physics that bind."""
 

@@ -2,11 +2,12 @@
 
 Most money follows one of a few rhythms (spent before go-live, every month in operation, with the
 volume of requests). A line item is therefore an amount per draw, shape (n,), times a profile over
-months, shape (n, months) or (months,); its present value needs no array of its own.
+months, shape (n, months) or (1, months); its present value needs no array of its own.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
 from typing import Literal
 
 import numpy as np
@@ -29,18 +30,43 @@ Category = Literal[
     "gain",
 ]
 
+BLOCK_DRAWS = 1024  # draws x months of one block stay in the processor's cache
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Profile:
-    """A rhythm over months: `monthly` of shape (n, months) or (months,), and its present value."""
+    """A rhythm over months as a product of factors, and its present value.
 
-    monthly: FloatArray
+    Factors (a share in operation, the growth of demand, a price) are shared between rhythms; their
+    product, draws by months, is computed when asked for and not kept.
+    """
+
+    factors: tuple[FloatArray, ...]
+    """Each of shape (n, months) or (1, months)."""
     present: FloatArray
+    """Shape (n,) or (1,)."""
 
     @classmethod
-    def of(cls, monthly: FloatArray, discount: FloatArray) -> "Profile":
-        """The profile with its present value under discount factors of shape (months,)."""
-        return cls(monthly, np.asarray(monthly @ discount))
+    def of(cls, *factors: FloatArray, discount: FloatArray) -> "Profile":
+        """The product of factors, valued with discount factors of shape (months,)."""
+        tables = tuple(np.atleast_2d(factor) for factor in factors)
+        rows = max(table.shape[0] for table in tables)
+        blocks = (slice(i, i + BLOCK_DRAWS) for i in range(0, rows, BLOCK_DRAWS))
+        return cls(tables, np.concatenate([_product(tables, block) @ discount for block in blocks]))
+
+    @property
+    def monthly(self) -> FloatArray:
+        """The rhythm itself, shape (n, months) or (1, months)."""
+        return self.rows(slice(None))
+
+    def rows(self, block: slice) -> FloatArray:
+        """The rhythm of some draws, shape (rows, months); (1, months) if it is common to all."""
+        return _product(self.factors, block)
+
+
+def _product(tables: tuple[FloatArray, ...], block: slice) -> FloatArray:
+    parts = (table if table.shape[0] == 1 else table[block] for table in tables)
+    return reduce(np.multiply, parts)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -4,6 +4,7 @@ import numpy as np
 
 from estimator.alternatives.items import LineItem
 from estimator.alternatives.world import Timeline
+from estimator.project.staffing import CALENDAR_PER_WORKING_DAY
 from estimator.quantity import FloatArray
 from estimator.sampling import Draws
 
@@ -38,6 +39,14 @@ def labelling(timeline: Timeline, retraining_months: FloatArray) -> tuple[LineIt
             inputs=("data.examples", "data.renewed_share", *PRICE, "training.retrain_months"),
         ),
     )
+
+
+def labelling_days(draws: Draws) -> FloatArray:
+    """Calendar days until the missing examples are there: examples paid for / labels a day."""
+    paid_for = (
+        draws["data.examples"] * (1 - draws["data.ready_share"]) * draws["data.rework_factor"]
+    )
+    return np.asarray(paid_for / draws["data.labels_per_day"] * CALENDAR_PER_WORKING_DAY)
 
 
 def training_tokens(draws: Draws) -> FloatArray:

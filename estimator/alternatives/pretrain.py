@@ -4,18 +4,25 @@ import numpy as np
 
 from estimator.alternatives.account import Account
 from estimator.alternatives.items import LineItem
+from estimator.alternatives.labels import labelling_days
 from estimator.alternatives.labour import project, project_people
 from estimator.alternatives.outcome import outcome
-from estimator.alternatives.self_hosted_finetune import own_model
+from estimator.alternatives.own_model import own_model
 from estimator.alternatives.serving_gpus import fleet
 from estimator.alternatives.training_gpus import pretraining
 from estimator.alternatives.world import Timeline, World
+from estimator.project.plan import RunHours
 
 
 def account(world: World) -> Account:
     """Self-hosted fine-tuning after a pre-training run of tokens-per-parameter times the size."""
     run = pretraining(world)
-    done = project(world, "pretrain", training_hours=run.wall_hours)
+    done = project(
+        world,
+        "pretrain",
+        runs=RunHours(training=run.wall_hours),
+        label_days=labelling_days(world.draws),
+    )
     timeline = Timeline(world, done.go_live_months)
     d = world.draws
     size = ("model", "pretrain.tokens_per_parameter")
@@ -46,10 +53,10 @@ def account(world: World) -> Account:
                     "training.gpu_usd_per_hour",
                 ),
             ),
-            *own_model(timeline, "pretrain", fleet(world, retrieves=False)),
+            *own_model(timeline, "pretrain", done, fleet(world, retrieves=False)),
             *outcome(timeline, "finetune"),
         ),
-        go_live_months=done.go_live_months,
+        go_live_months=timeline.go_live_months,
         project=done,
         notes=(
             f"{run.parameters / 1e9:.3g}B parameters on {run.gpus:,} GPUs: "

@@ -3,12 +3,13 @@
 from estimator.alternatives.account import Account
 from estimator.alternatives.items import LineItem
 from estimator.alternatives.labour import (
+    SMALL_WORK_NOTE,
     cycle_people_usd,
     project,
     project_people,
     running_people,
 )
-from estimator.alternatives.outcome import outcome
+from estimator.alternatives.outcome import WAGES, outcome
 from estimator.alternatives.tokens import API_PRICES, api_tokens
 from estimator.alternatives.world import Timeline, World
 from estimator.scenario import AlternativeId
@@ -27,8 +28,9 @@ def account(world: World) -> Account:
             migration(timeline, "prompting"),
             *outcome(timeline, "prompting"),
         ),
-        go_live_months=done.go_live_months,
+        go_live_months=timeline.go_live_months,
         project=done,
+        notes=(SMALL_WORK_NOTE,),
     )
 
 
@@ -39,7 +41,7 @@ def migration(timeline: Timeline, alternative: AlternativeId) -> LineItem:
         name="Moving to the next model when this one is retired",
         category="running people",
         amount_usd=cycle_people_usd(world, alternative, "migrate"),
-        profile=timeline.cycles(world.draws["api.model_life_months"]),
+        profile=timeline.cycles(world.draws["api.model_life_months"], WAGES),
         formula="person-days of a migration x loaded day rate, once per life of the model",
         inputs=(
             f"project.cycle_days.{alternative}.migrate",

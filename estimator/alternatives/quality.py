@@ -14,35 +14,78 @@ from estimator.sampling import Draws
 
 Way = Literal["prompting", "rag", "finetune", "finetune_rag", "saas"]
 INCIDENT_CHANCE = "chance.incidents"
+PILOT_CHANCE = "chance.pilot"
+CHANCES = (INCIDENT_CHANCE, PILOT_CHANCE)
+"""Uniform numbers that are luck, not inputs that anybody could find out."""
 
 
 def skill(draws: Draws, way: Way) -> FloatArray:
     """Share of requests resolved when all needed knowledge is at hand, shape (n,).
 
     A tuned model has the general model's skill plus the gain of tuning (which may be negative) as
-    far as it survives careful prompting of the general model; a share stays within 0 and 1.
+    far as it survives careful prompting of the general model, at `data.reference_examples`; its
+    failures then follow the learning curve. A share stays within 0 and 1.
     """
     base = draws["quality.skill"]
     if way in ("finetune", "finetune_rag"):
         gain = draws["quality.tuning_gain"]
         kept = np.where(gain > 0, gain * draws["quality.tuning_gain_kept"], gain)
-        return np.clip(base + kept, 0.0, 1.0)
+        failures = (1 - np.clip(base + kept, 0.0, 1.0)) * learning_curve(draws)
+        return np.clip(1 - failures, 0.0, 1.0)
     return base
+
+
+def learning_curve(draws: Draws) -> FloatArray:
+    """Failures with the training set at hand over those with the reference set, shape (n,).
+
+    errors(m) = a + b m ** -c, so errors(m) / errors(m0) = s + (1 - s) (m / m0) ** -c with
+    s = a / errors(m0). Source: Figueroa et al., BMC Med. Inform. 12:8, 2012; Hestness et al., arXiv
+    1712.00409. Left out: labels of different worth, as in active learning.
+    """
+    irreducible = draws["data.irreducible_error_share"]
+    size = draws["data.examples"] / draws["data.reference_examples"]
+    return np.asarray(irreducible + (1 - irreducible) * size ** -draws["data.curve_exponent"])
+
+
+def mean_stale_share(changed_share_per_month: FloatArray, every_months: FloatArray) -> FloatArray:
+    """Mean share of knowledge out of date when it is renewed every so many months.
+
+    The mean of min(1, c t) over t in 0..M: c M / 2, or 1 - 1 / (2 c M) once all has changed.
+    """
+    grown = np.asarray(changed_share_per_month * every_months)
+    return np.where(grown <= 1, grown / 2, 1 - 0.5 / np.maximum(grown, 1.0))
+
+
+def reindex_months(draws: Draws) -> FloatArray:
+    """Months between two re-indexings: tolerated stale share / share that changes in a month."""
+    changed = np.maximum(draws["knowledge.changed_share_per_month"], 1e-6)
+    return np.asarray(draws["knowledge.tolerated_stale_share"] / changed)
+
+
+def retraining_months(draws: Draws) -> FloatArray:
+    """Months between retrainings: a few come out worse than their base and are repeated."""
+    return np.asarray(
+        draws["training.retrain_months"] * (1 - draws["quality.tuning_worse_than_base"])
+    )
 
 
 def access(draws: Draws, way: Way) -> FloatArray:
     """Share of knowledge-bound requests for which the model has the knowledge, shape (n,).
 
     Tuning stores a part of what retrieval would bring (Ovadia et al., arXiv 2312.05934), on top of
-    what a fixed prompt holds.
+    what a fixed prompt holds. What an index holds ages until it is rebuilt, what a model has learnt
+    until it is retrained; a prompt is kept current.
     """
     prompt, recall = draws["quality.prompt_knowledge_share"], draws["quality.retrieval_recall"]
     if way == "prompting":
         return prompt
     if way == "finetune":
+        changed = draws["knowledge.changed_share_per_month"]
+        fresh = 1 - mean_stale_share(changed, draws["training.retrain_months"])
         gap = np.maximum(recall - prompt, 0.0)
-        return np.asarray(prompt + draws["quality.memorised_share"] * gap)
-    return np.maximum(recall, prompt)
+        return np.asarray(prompt + draws["quality.memorised_share"] * gap * fresh)
+    fresh = 1 - draws["knowledge.tolerated_stale_share"] / 2
+    return np.maximum(recall * fresh, prompt)
 
 
 def resolution_rate(draws: Draws, way: Way) -> FloatArray:
@@ -56,6 +99,18 @@ def resolution_rate(draws: Draws, way: Way) -> FloatArray:
         own = draws["quality.skill"] * (1 - k + k * access(draws, "rag"))
         return np.minimum(own * draws["quality.saas_skill_ratio"], 1.0)
     return np.asarray(skill(draws, way) * (1 - k + k * access(draws, way)))
+
+
+def right_share(draws: Draws, way: Way) -> FloatArray:
+    """Share of in-scope requests answered, and rightly, shape (n,): what a pilot measures."""
+    wrong = draws[f"quality.error_rate.{way}"]
+    return np.asarray(resolution_rate(draws, way) * (1 - wrong))
+
+
+def reviewed_share(draws: Draws, answers_per_month: FloatArray) -> FloatArray:
+    """Share of an assistant's answers that a person reviews, shape (n,): at most all of them."""
+    reviewed = draws["quality.reviewed_answers_per_month"]
+    return np.minimum(reviewed / np.maximum(answers_per_month, 1e-9), 1.0)
 
 
 def incident_rate(draws: Draws, way: Way) -> FloatArray:
@@ -74,6 +129,8 @@ def incident_count(expected: FloatArray, uniform: FloatArray) -> FloatArray:
 
     Common uniforms make the riskier way have at least as many incidents in every draw.
     """
-    raw = np.ceil(pdtrik(uniform, np.maximum(expected, 1e-300)))
-    none_expected = uniform <= np.exp(-expected)
-    return np.where(none_expected, 0.0, np.maximum(np.nan_to_num(raw, nan=0.0), 1.0))
+    count = np.zeros(np.broadcast_shapes(expected.shape, uniform.shape))
+    some = uniform > np.exp(-expected)  # in most draws there are none, and none cost nothing
+    expected, uniform = np.broadcast_to(expected, some.shape), np.broadcast_to(uniform, some.shape)
+    count[some] = np.maximum(np.ceil(pdtrik(uniform[some], expected[some])), 1.0)
+    return count

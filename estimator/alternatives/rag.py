@@ -1,7 +1,5 @@
 """RAG on an API model: retrieve passages from the company's documents and answer from them."""
 
-import numpy as np
-
 from estimator.alternatives.account import Account
 from estimator.alternatives.items import LineItem
 from estimator.alternatives.labour import (
@@ -10,13 +8,12 @@ from estimator.alternatives.labour import (
     project_people,
     running_people,
 )
-from estimator.alternatives.outcome import outcome
+from estimator.alternatives.outcome import WAGES, outcome
 from estimator.alternatives.prompting import migration
+from estimator.alternatives.quality import reindex_months
 from estimator.alternatives.tokens import API_PRICES, api_tokens, retrieval
 from estimator.alternatives.world import Timeline, World
 from estimator.scenario import AlternativeId
-
-REINDEX_MONTHS = 1.0  # the rate of change is per month, and so is the upkeep that follows it
 
 
 def account(world: World) -> Account:
@@ -34,19 +31,24 @@ def account(world: World) -> Account:
             migration(timeline, "rag"),
             *outcome(timeline, "rag"),
         ),
-        go_live_months=done.go_live_months,
+        go_live_months=timeline.go_live_months,
         project=done,
     )
 
 
 def reindexing(timeline: Timeline, alternative: AlternativeId) -> LineItem:
-    """People who bring changed documents into the index, every month."""
+    """People who bring changed documents into the index whenever too much of it is outdated."""
     world = timeline.world
     return LineItem(
         name="Keeping the index up to date",
         category="running people",
         amount_usd=cycle_people_usd(world, alternative, "reindex"),
-        profile=timeline.cycles(np.asarray(REINDEX_MONTHS)),
-        formula="person-days of a re-indexing x loaded day rate, every month",
-        inputs=(f"project.cycle_days.{alternative}.reindex", "team.wages_usd_per_year"),
+        profile=timeline.cycles(reindex_months(world.draws), WAGES),
+        formula="person-days of a re-indexing x loaded day rate, once too much has changed",
+        inputs=(
+            f"project.cycle_days.{alternative}.reindex",
+            "knowledge.changed_share_per_month",
+            "knowledge.tolerated_stale_share",
+            "team.wages_usd_per_year",
+        ),
     )

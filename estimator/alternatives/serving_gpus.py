@@ -51,7 +51,7 @@ def fleet(world: World, *, retrieves: bool) -> Fleet:
         stack,
         gpus=s.gpus_per_replica,
         arithmetic=model.arithmetic,
-        moe=model.experts > 0,
+        moe=bool(model.experts > 0),
     )
     prompt = np.broadcast_to(input_tokens(d, tuned=True, retrieves=retrieves), d.n)
     output = d["demand.output_tokens_per_request"]

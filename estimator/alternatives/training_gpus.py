@@ -4,7 +4,7 @@ The physics is computed once per scenario; draws enter as tokens, speed factors 
 which scale its results.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -15,11 +15,12 @@ from estimator.alternatives.labels import training_tokens
 from estimator.alternatives.labour import cycle_people_usd
 from estimator.alternatives.world import HOURS_PER_MONTH, Timeline, World
 from estimator.errors import InputError
+from estimator.hardware.calibration import Calibration, shipped_calibration
 from estimator.hardware.cluster import Cluster
 from estimator.llm.parameters import count_parameters
 from estimator.llm.resolve import resolve_model
 from estimator.quantity import FloatArray
-from estimator.scenario import AlternativeId
+from estimator.scenario import AlternativeId, Scenario
 from estimator.training.choose import choose_recipe
 from estimator.training.recipe import Method, Stack
 from estimator.training.run import gpu_hours, median_start_up_hours
@@ -34,31 +35,79 @@ RUN_INPUTS = (
 )
 
 
-@cache
-def training_speed(
-    model: str, method: Method, gpu: str, gpus: int, sequence_length: int, rank: int, stack: Stack
-) -> float:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedOn:
+    """A model, how it is trained, and on which GPUs."""
+
+    model: str
+    method: Method
+    gpu: str
+    gpus: int
+    sequence_length: int
+    lora_rank: int
+    stack: Stack
+
+
+def fine_tuning(scenario: Scenario) -> TrainedOn:
+    """What the fine-tuning run of a scenario is."""
+    t = scenario.training
+    return TrainedOn(
+        model=scenario.model,
+        method=t.method,
+        gpu=t.gpu,
+        gpus=t.gpus,
+        sequence_length=t.sequence_length,
+        lora_rank=t.lora_rank,
+        stack=t.stack,
+    )
+
+
+def training_speed(run: TrainedOn, calibration: Calibration | None = None) -> float:
     """Tokens per second and GPU of the fastest recipe that fits; InfeasiblePlan if none does."""
-    architecture = resolve_model(model).architecture
-    cluster = Cluster.of(pricing.gpu_spec(gpu), gpus)
+    if calibration is None:
+        return _shipped_speed(run)
+    architecture = resolve_model(run.model).architecture
+    cluster = Cluster.of(pricing.gpu_spec(run.gpu), run.gpus)
     recipe = choose_recipe(
         architecture,
-        method=method,
+        method=run.method,
         cluster=cluster,
-        sequence_length=sequence_length,
-        lora_rank=rank,
-        stack=stack,
+        sequence_length=run.sequence_length,
+        lora_rank=run.lora_rank,
+        stack=run.stack,
+        calibration=calibration,
     )
-    return float(step_time(architecture, recipe, cluster).tokens_per_second_per_gpu)
+    step = step_time(architecture, recipe, cluster, calibration)
+    return float(step.tokens_per_second_per_gpu)
+
+
+@cache
+def _shipped_speed(run: TrainedOn) -> float:
+    return training_speed(run, shipped_calibration())
+
+
+def calibrated(scenario: Scenario, calibration: Calibration | None) -> Scenario:
+    """The scenario with the range of training speed that a calibration knows.
+
+    A range that the user gave stays; what came from the shipped calibration is replaced.
+    """
+    if calibration is None:
+        return scenario
+    t = scenario.training
+    generation = pricing.gpu_spec(t.gpu).generation
+    if t.speed_factor != shipped_calibration().efficiency_factor(generation, t.stack):
+        return scenario
+    factor = calibration.efficiency_factor(generation, t.stack)
+    training = t.model_copy(update={"speed_factor": factor})
+    return scenario.model_copy(update={"training": training})
 
 
 def run_gpu_hours(world: World) -> FloatArray:
     """GPU hours of one training run: start-up, and tokens / (speed x factor), shape (n,)."""
-    t = world.scenario.training
-    model = world.scenario.model
-    speed = training_speed(model, t.method, t.gpu, t.gpus, t.sequence_length, t.lora_rank, t.stack)
+    run = fine_tuning(world.scenario)
+    speed = training_speed(run, world.calibration)
     steps = gpu_hours(training_tokens(world.draws), speed, world.draws["training.speed_factor"])
-    return steps + t.gpus * median_start_up_hours(resolve_model(model).architecture)
+    return steps + run.gpus * median_start_up_hours(resolve_model(run.model).architecture)
 
 
 def run_wall_hours(world: World) -> FloatArray:
@@ -198,10 +247,10 @@ class Pretraining:
 
 def pretraining(world: World) -> Pretraining:
     """Training the scenario's model from scratch on tokens-per-parameter times its size."""
-    t, gpus = world.scenario.training, world.scenario.pretrain.gpus
-    model = world.scenario.model
-    parameters = count_parameters(resolve_model(model).architecture).active
-    speed = training_speed(model, "full", t.gpu, gpus, t.sequence_length, t.lora_rank, t.stack)
+    gpus = world.scenario.pretrain.gpus
+    run = replace(fine_tuning(world.scenario), method="full", gpus=gpus)
+    parameters = count_parameters(resolve_model(run.model).architecture).active
+    speed = training_speed(run, world.calibration)
     tokens = np.asarray(parameters * world.draws["pretrain.tokens_per_parameter"])
     hours = gpu_hours(tokens, speed, world.draws["training.speed_factor"])
     return Pretraining(parameters=parameters, gpus=gpus, tokens=tokens, gpu_hours=hours)

@@ -20,6 +20,7 @@ def diff(
     changes."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from estimator.cli.show import print_json, print_parts, working
+    from estimator.decision.currency import shown_in
     from estimator.decision.simulate import compare
     from estimator.report.differences import (
         difference_dict,
@@ -34,6 +35,7 @@ def diff(
     if as_json:
         print_json(difference_dict(old, new))
     else:
-        print_parts(difference_parts(old, new))
+        with shown_in(old.scenario.currency):
+            print_parts(difference_parts(old, new))
     if verdict_changed(old, new):
         raise typer.Exit(VERDICT_CHANGED)

@@ -12,16 +12,26 @@ import typer
 
 from estimator import __version__
 from estimator.cli import (
+    benchmark,
+    breakeven,
+    buy_or_rent,
+    calibrate,
     compare,
     dashboard,
     dataset,
+    diff,
     fit,
     init,
+    library,
     model,
+    plan,
     prices,
+    serve,
+    sweep,
     trace,
     train,
     validate,
+    worth,
 )
 from estimator.errors import EstimatorError
 
@@ -37,13 +47,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("compare")(compare.compare)
+app.command("breakeven")(breakeven.breakeven)
+app.command("worth")(worth.worth)
+app.command("buy-or-rent")(buy_or_rent.buy_or_rent)
+app.command("diff")(diff.diff)
+app.command("sweep")(sweep.sweep)
 app.command("train")(train.train)
+app.command("plan")(plan.plan)
+app.command("benchmark")(benchmark.benchmark)
+app.command("serve")(serve.serve)
 app.command("model")(model.model)
 app.command("dataset")(dataset.dataset)
-app.command("prices")(prices.prices)
+app.add_typer(prices.app, name="prices")
 app.command("fit")(fit.fit)
 app.command("trace")(trace.trace)
 app.add_typer(validate.app, name="validate")
+app.add_typer(calibrate.app, name="calibrate")
+app.add_typer(library.app, name="library")
 app.command("init")(init.init)
 app.command("dashboard")(dashboard.dashboard)
 

@@ -4,14 +4,17 @@ import math
 import os
 from pathlib import Path
 
-from estimator.cli.show import reading
-from estimator.dataset import DatasetProfile, profile_dataset, typed_profile
+from estimator.cli.show import reading, working
+from estimator.dataset import DatasetProfile, typed_profile
 from estimator.errors import InputError
-from estimator.llm.resolve import ResolvedModel
+from estimator.hardware.calibration_file import THIS_MACHINE, this_machine
+from estimator.llm.resolve import ResolvedModel, resolve_model
 from estimator.quantity import Quantity
 from estimator.training.recipe import TrainingRecipe
-from pricing import gpu_price, offers_of
-from pricing.offers import TIERS
+from pricing import gpu_price, gpu_spec, offers_of
+from pricing.gpus import GpuSpec
+from pricing.offers import TIERS, load_offers
+from pricing.own import own_price_files
 
 
 def stay_offline() -> None:
@@ -26,6 +29,22 @@ def positive(option: str, value: float, *, zero: bool = False) -> float:
     return value
 
 
+def given_gpu(name: str) -> GpuSpec:
+    """The GPU of that name, or the device that the newest benchmark measured."""
+    return this_machine() if name == THIS_MACHINE else gpu_spec(name)
+
+
+def given_model(name: str, *, offline: bool) -> ResolvedModel:
+    """The model of that name, perhaps from the hub."""
+    with working(f"looking for {name}"):
+        return resolve_model(name, offline=offline)
+
+
+def given_epochs(epochs: float) -> Quantity:
+    """Passes over the data."""
+    return Quantity(value=positive("--epochs", epochs), unit="epochs")
+
+
 def sequence_length(given: int | None, model: ResolvedModel) -> int:
     """Tokens of a sequence: as typed, else the usual length, or the model's context if shorter."""
     usual = TrainingRecipe().sequence_length
@@ -33,15 +52,16 @@ def sequence_length(given: int | None, model: ResolvedModel) -> int:
 
 
 def given_price(price: float | None, gpu: str, tier: str) -> Quantity:
-    """USD per GPU and hour: as typed, else the range of the market at a tier."""
+    """USD per GPU and hour: as typed, else the range of the market, the user's own prices first."""
     if price is not None:
         value = positive("--price", price, zero=True)
         return Quantity(value=value, unit="USD/GPU-hour", source="given by --price")
-    if not offers_of(gpu, tier=tier):
-        known = [other for other in TIERS if offers_of(gpu, tier=other)]
+    offers = load_offers(own_price_files())
+    if not offers_of(gpu, tier=tier, offers=offers):
+        known = [other for other in TIERS if offers_of(gpu, tier=other, offers=offers)]
         others = f", or --tier {' or '.join(known)}" if known else ""
         raise InputError(f"no {tier} offer of {gpu} is known; give --price USD_PER_HOUR{others}")
-    return gpu_price(gpu, tier=tier)
+    return gpu_price(gpu, tier=tier, offers=offers)
 
 
 def given_dataset(
@@ -69,6 +89,8 @@ def given_dataset(
         if examples is None or mean_tokens is None:
             raise InputError("--examples and --mean-tokens go together; give both")
         return typed_profile(examples=examples, mean_tokens=positive("--mean-tokens", mean_tokens))
+    from estimator.dataset import profile_dataset
+
     with reading(f"reading {path.name}") as progress:
         return profile_dataset(path, tokenizer=tokenizer, progress=progress)
 

@@ -1,11 +1,42 @@
-"""`tuneroi prices`: the facts, with their dates, evidence and age."""
+"""`tuneroi prices`: the facts, with their dates, evidence and age; and bringing in newer ones."""
 
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
+
+UNREACHABLE = 3
+"""Exit status of a refresh that reached none of its sources: nobody's mistake, nothing changed."""
 
 
-def prices(
+class _ShowByDefault(TyperGroup):
+    """`tuneroi prices ...` means `tuneroi prices show ...` unless a command is named."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        named = bool(args) and args[0] in self.commands
+        return super().parse_args(ctx, args if named else ["show", *args])
+
+
+app = typer.Typer(
+    cls=_ShowByDefault,
+    help="The facts behind every figure: value, date, evidence, age; refresh brings newer ones.",
+)
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Contract = Annotated[
+    Path | None,
+    typer.Option("--prices", help="Your contract's prices, for this once.", metavar="FILE"),
+]
+
+
+@app.command(
+    "show",
+    epilog="Newer prices: tuneroi prices refresh (see tuneroi prices refresh --help). Your "
+    "contract's prices stand above refreshed ones, and those above the shipped; column From says "
+    "which.",
+)
+def show(
     name: Annotated[
         str,
         typer.Argument(
@@ -29,18 +60,135 @@ def prices(
     assumptions: Annotated[
         bool, typer.Option("--assumptions", help="Every other default of a scenario.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    gpu: Annotated[
+        str, typer.Option("--gpu", help="Offers of a GPU or a family (h100).", metavar="GPU")
+    ] = "",
+    at_most: Annotated[
+        float | None,
+        typer.Option("--max", help="Offers up to this, USD per GPU and hour.", metavar="USD"),
+    ] = None,
+    provider: Annotated[
+        str, typer.Option("--provider", help="Offers of one provider.", metavar="NAME")
+    ] = "",
+    region: Annotated[
+        str, typer.Option("--region", help="Offers in a region, or part of one.", metavar="TEXT")
+    ] = "",
+    tier: Annotated[
+        str,
+        typer.Option("--tier", help="Offers on_demand, spot, reserved_1y, ...", metavar="TIER"),
+    ] = "",
+    spot: Annotated[bool, typer.Option("--spot", help="Same as --tier spot.")] = False,
+    mine: Annotated[
+        Path | None,
+        typer.Option(
+            "--mine",
+            help="Check a CSV of your contract's GPU prices and keep it for every command.",
+            metavar="FILE",
+        ),
+    ] = None,
+    contract: Contract = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show the facts behind every figure: value, date of the source, evidence, age."""
     from datetime import UTC, datetime
 
     from estimator.cli.show import print_json, print_parts
+    from estimator.report.offers import OfferWishes
     from estimator.report.prices import TABLES, price_tables
+    from pricing.contract import keep_contract
+    from pricing.own import own_price_files
 
+    if mine is not None:
+        typer.echo(keep_contract(mine), err=True)
+    wishes = OfferWishes(
+        gpu=gpu,
+        at_most_usd_per_gpu_hour=_limit(at_most),
+        provider=provider,
+        region=region,
+        tier=_tier(tier, spot=spot),
+    )
     flags = (gpus, managed, saas, wages, tokens, assumptions)
     wanted = [key for key, given in zip(TABLES, flags, strict=True) if given]
-    tables = price_tables(wanted, name, datetime.now(tz=UTC).date())
+    if mine is not None and not wanted and not wishes:
+        return
+    today = datetime.now(tz=UTC).date()
+    tables = price_tables(wanted, name, today, wishes=wishes, files=own_price_files(contract))
     if as_json:
         print_json({key: value for table in tables for key, value in table.as_dict().items()})
     else:
         print_parts(part for table in tables for part in table.parts())
+
+
+def _limit(at_most: float | None) -> float | None:
+    from estimator.cli.options import positive
+
+    return None if at_most is None else positive("--max", at_most)
+
+
+def _tier(tier: str, *, spot: bool) -> str:
+    from estimator.errors import InputError
+
+    if spot and tier not in ("", "spot"):
+        raise InputError(f"--spot and --tier {tier} exclude each other; give one")
+    return "spot" if spot else tier
+
+
+@app.command("refresh")
+def refresh(
+    gpu_offers: Annotated[
+        bool, typer.Option("--gpu-offers", help="Only GPU offers, through gpuhunt.")
+    ] = False,
+    tokens: Annotated[
+        bool, typer.Option("--tokens", help="Only token prices, through genai-prices.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Take changes also where they look absurd.")
+    ] = False,
+    timeout: Annotated[
+        float, typer.Option("--timeout", help="Longest wait for each source.", metavar="SECONDS")
+    ] = 120.0,
+    as_json: AsJson = False,
+) -> None:
+    """Bring live GPU offers and token prices into your own folder, checked, and say what changed.
+
+    A source that cannot be reached leaves what is there; the exit status is 3 if none could be
+    reached. A median that moves more than threefold is refused (2) until you confirm it. Mirrors:
+    GPUHUNT_CATALOG_URL, GENAI_PRICES_URL.
+    """
+    from datetime import UTC, datetime
+
+    from estimator.cli.options import positive
+    from estimator.cli.show import print_json, print_lines, print_parts, working
+    from estimator.report.refresh import refresh_dict, refresh_parts, unreachable_line
+    from pricing.refresh import refresh_gpu_offers, refresh_token_prices
+
+    makers = {"GPU offers": refresh_gpu_offers, "token prices": refresh_token_prices}
+    if gpu_offers != tokens:
+        del makers["token prices" if gpu_offers else "GPU offers"]
+    today, done = datetime.now(tz=UTC).date(), []
+    for what, make in makers.items():
+        with working(f"fetching {what}"):
+            done.append(
+                make(
+                    today,
+                    confirm=lambda strange: yes or _confirmed(strange),
+                    deadline_seconds=positive("--timeout", timeout),
+                )
+            )
+    if as_json:
+        print_json({result.what: refresh_dict(result) for result in done})
+    else:
+        reached = [result for result in done if result.changes]
+        print_parts(part for result in reached for part in refresh_parts(result))
+        print_lines(unreachable_line(result) for result in done if not result.changes)
+    if all(result.status == "unreachable" for result in done):
+        raise typer.Exit(UNREACHABLE)
+
+
+def _confirmed(strange: tuple[str, ...]) -> bool:
+    """Asks at a terminal; a script has to say --yes."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    for line in strange[:10]:
+        typer.echo(f"  {line}", err=True)
+    return typer.confirm("These changes look absurd. Take them?", err=True)

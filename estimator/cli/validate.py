@@ -13,6 +13,13 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 File = Annotated[Path, typer.Argument(help="CSV file of measurements.", metavar="FILE")]
+OptionalFile = Annotated[
+    Path | None,
+    typer.Argument(
+        help="CSV file of measurements; default: the published ones of the package.",
+        metavar="FILE",
+    ),
+]
 RowsOut = Annotated[
     Path | None,
     typer.Option("--rows-out", help="Write each row's prediction there.", metavar="FILE.csv"),
@@ -35,18 +42,20 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 @app.command("memory")
 def memory(
-    file: File,
+    file: OptionalFile = None,
     rows_out: RowsOut = None,
     include_suspect: IncludeSuspect = False,
     as_json: AsJson = False,
 ) -> None:
     """Predicted peak memory against measured peaks (column peak_mem_gib)."""
     from estimator.cli.show import working
+    from estimator.validation.fitting import MEMORY_FILE
     from estimator.validation.memory import validate_memory
 
+    path = file or MEMORY_FILE
     with working("predicting"):
-        found = validate_memory(file, include_suspect=include_suspect)
-    _show(found, f"Peak memory, {file.name}", rows_out, as_json=as_json)
+        found = validate_memory(path, include_suspect=include_suspect)
+    _show(found, f"Peak memory, {path.name}", rows_out, as_json=as_json)
 
 
 @app.command("traces")
@@ -90,7 +99,7 @@ def fits(
 
 @app.command("throughput")
 def throughput(
-    file: File,
+    file: OptionalFile = None,
     rows_out: RowsOut = None,
     include_suspect: IncludeSuspect = False,
     calibrate_rows: CalibrateRows = None,
@@ -100,22 +109,24 @@ def throughput(
     """Predicted tokens per second and GPU against measured ones (column tokens_per_s_per_gpu)."""
     from estimator.cli.show import print_json, print_parts, working
     from estimator.report.validation_speed import throughput_dict, throughput_parts
+    from estimator.validation.fitting import THROUGHPUT_FILE
     from estimator.validation.scoring import prediction_table, write_table
     from estimator.validation.throughput import validate_calibrated, validate_throughput
 
+    path = file or THROUGHPUT_FILE
     with working("predicting"):
         if calibrate_rows is None:
-            found = validate_throughput(file, include_suspect=include_suspect)
+            found = validate_throughput(path, include_suspect=include_suspect)
         else:
             found = validate_calibrated(
-                file, rows_per_group=calibrate_rows, seed=seed, include_suspect=include_suspect
+                path, rows_per_group=calibrate_rows, seed=seed, include_suspect=include_suspect
             )
     if rows_out is not None:
         write_table(rows_out, prediction_table(found.scores.predictions))
     if as_json:
         print_json(throughput_dict(found))
     else:
-        print_parts(throughput_parts(found, f"Throughput, {file.name}"))
+        print_parts(throughput_parts(found, f"Throughput, {path.name}"))
 
 
 @app.command("runs")
@@ -139,6 +150,32 @@ def runs(
         print_json(runs_dict(found))
     else:
         print_parts(runs_parts(found, f"Whole runs, {file.name}"))
+
+
+@app.command("serving")
+def serving(
+    file: File,
+    rows_out: RowsOut = None,
+    include_suspect: IncludeSuspect = False,
+    as_json: AsJson = False,
+) -> None:
+    """Predicted output tokens per second of serving against measured ones."""
+    from estimator.cli.show import print_json, print_parts, working
+    from estimator.report.serving_validation import (
+        serving_validation_dict,
+        serving_validation_parts,
+    )
+    from estimator.validation.scoring import prediction_table, write_table
+    from estimator.validation.serving import validate_serving
+
+    with working("predicting"):
+        found = validate_serving(file, include_suspect=include_suspect)
+    if rows_out is not None:
+        write_table(rows_out, prediction_table(found.scores.predictions))
+    if as_json:
+        print_json(serving_validation_dict(found))
+    else:
+        print_parts(serving_validation_parts(found, f"Serving, {file.name}"))
 
 
 def _show(found: "Validation", title: str, rows_out: Path | None, *, as_json: bool) -> None:

@@ -8,13 +8,16 @@ import streamlit as st
 from estimator.dashboard.session import settle
 from estimator.dashboard.sidebar import ask, fill
 from estimator.dashboard.views import STYLE
+from estimator.decision.currency import shown_in
 
 HERE = Path(__file__).parent
 PAGES = (
     ("decide", "Decide", ":material/balance:"),
+    ("plan", "Training plan", ":material/memory:"),
     ("dataset", "Dataset", ":material/dataset:"),
     ("costs", "Costs", ":material/payments:"),
     ("team", "Team and timeline", ":material/groups:"),
+    ("serving", "Serving", ":material/dns:"),
     ("scenarios", "Compare scenarios", ":material/compare_arrows:"),
     ("assumptions", "Assumptions", ":material/fact_check:"),
 )
@@ -37,8 +40,9 @@ def main() -> None:
         wish, places = ask()
     shown = settle(wish)
     if shown is not None:
-        fill(places, shown)
-        page.run()
+        with shown_in(shown.scenario.currency):
+            fill(places, shown)
+            page.run()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Any, ParamSpec, TypeVar
 import streamlit as st
 
 import pricing
+from estimator.decision.currency import rate_note, shown_in
 from estimator.decision.simulate import Comparison, compare
 from estimator.decision.verdict import Verdict
 from estimator.decision.wording import percent
@@ -73,6 +74,11 @@ def comparison(scenario_yaml: str, n: int, seed: int) -> Comparison:
 def decision(scenario_yaml: str, n: int = DRAWS, seed: int = SEED) -> Decision:
     """All that the page "Decide" shows of a scenario."""
     found = comparison(scenario_yaml, n, seed)
+    with shown_in(found.scenario.currency):
+        return _decision(found)
+
+
+def _decision(found: Comparison) -> Decision:
     outcomes = found.outcomes.values()
     return Decision(
         verdict=found.verdict,
@@ -168,9 +174,10 @@ def leads(
 def _footer(found: Comparison) -> str:
     dates = pricing.prices_as_of().values()
     oldest, newest = min(old for old, _ in dates), max(new for _, new in dates)
-    rate = percent(found.scenario.discount_rate_per_year)
+    discount = percent(found.scenario.discount_rate_per_year)
+    rate = rate_note()
     return (
         f"{found.draws.n:,} simulated futures, seed {found.draws.seed}, tuneroi {found.version}. "
-        f"Money is discounted at {rate} a year, first month undiscounted, except in the cash-flow "
-        f"chart. Facts from {oldest} to {newest}."
+        f"Money is discounted at {discount} a year, first month undiscounted, except in the "
+        f"cash-flow chart. Facts from {oldest} to {newest}.{f' {rate}.' if rate else ''}"
     )

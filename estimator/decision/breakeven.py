@@ -23,12 +23,18 @@ def break_even(
     """
     if not (np.isfinite(low) and np.isfinite(high) and low < high):
         raise InputError(f"break-even range {low:g} to {high:g}: the first must be the smaller")
+    return roots_on(f, grid_of(low, high, points))
+
+
+def grid_of(low: float, high: float, points: int) -> FloatArray:
+    """Ascending values from low to high: equal ratios over more than a factor of 100."""
     geometric = low > 0 and high > 100 * low
-    grid = np.geomspace(low, high, points) if geometric else np.linspace(low, high, points)
-    return roots_on(f, grid)
+    return np.geomspace(low, high, points) if geometric else np.linspace(low, high, points)
 
 
-def roots_on(f: Callable[[FloatArray], FloatArray], grid: FloatArray) -> tuple[float, ...]:
+def roots_on(
+    f: Callable[[FloatArray], FloatArray], grid: FloatArray, *, halvings: int = HALVINGS
+) -> tuple[float, ...]:
     """Every root of `f` that an ascending grid shows, refined between its points.
 
     Bisection of all brackets at once: as sure on a step as on a smooth curve.
@@ -37,7 +43,7 @@ def roots_on(f: Callable[[FloatArray], FloatArray], grid: FloatArray) -> tuple[f
     assert np.isfinite(sign).all(), "f must be a number everywhere on the grid"
     bracket = np.flatnonzero(sign[:-1] * sign[1:] < 0)
     low, high = grid[bracket], grid[bracket + 1]
-    for _ in range(HALVINGS if bracket.size else 0):
+    for _ in range(halvings if bracket.size else 0):
         middle = (low + high) / 2
         is_low = np.sign(f(middle)) == sign[bracket]
         low, high = np.where(is_low, middle, low), np.where(is_low, high, middle)

@@ -5,6 +5,7 @@ for which the information stays valid.
 """
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 
 import numpy as np
@@ -23,6 +24,7 @@ from estimator.quantity import FloatArray
 
 Inputs = Mapping[str, FloatArray]
 PERMUTATIONS = 32
+THREADS = 2  # numpy lets go of the interpreter's lock
 GROUP_FUNCTIONS = 6
 GROUP_PAIRED_INPUTS = 6
 
@@ -56,11 +58,13 @@ def evppi_all(payoffs: Payoffs, inputs: Inputs, *, seed: int = 0) -> dict[str, f
     gains = _gains(payoffs)
     variance, most = gains.var(axis=0), evpi(payoffs)
     floor = noise_floor(payoffs, seed=seed)
-    worth = dict.fromkeys(inputs, 0.0)
-    for name, x in inputs.items():
-        if not is_constant(x):
-            value = min(_evppi(design(x), gains, variance), most)
-            worth[name] = value if value > floor else 0.0
+
+    def worth_of(x: FloatArray) -> float:
+        value = 0.0 if is_constant(x) else min(_evppi(design(x), gains, variance), most)
+        return value if value > floor else 0.0
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        worth = dict(zip(inputs, threads.map(worth_of, inputs.values()), strict=True))
     return dict(sorted(worth.items(), key=lambda item: (-item[1], item[0])))
 
 

@@ -1,28 +1,43 @@
 """From a scenario to the account of every alternative in every draw."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from estimator import __version__
-from estimator.alternatives import build_alternative
 from estimator.alternatives.account import Account
-from estimator.alternatives.items import net_cash_usd, present_value_usd
-from estimator.alternatives.quality import INCIDENT_CHANCE
+from estimator.alternatives.items import present_value_usd
+from estimator.alternatives.training_gpus import calibrated
 from estimator.alternatives.world import World
-from estimator.decision.choose import expected_regret, probability_best
-from estimator.decision.finance import discount_factors, payback_months
+from estimator.decision.choose import expected_regret, probability_best, ranking
+from estimator.decision.currency import shown_in
+from estimator.decision.evaluate import (
+    THREADS,
+    account_of,
+    cause_of,
+    draw_inputs,
+    knowable,
+    npv_usd,
+    world_of,
+)
 from estimator.decision.information import evpi, evppi_all
+from estimator.decision.payback import account_payback_months
 from estimator.decision.verdict import Context, Verdict, verdict
-from estimator.errors import InfeasiblePlan
+from estimator.hardware.calibration import Calibration
 from estimator.quantity import FloatArray
-from estimator.sampling import Draws, sample
+from estimator.sampling import Draws
 from estimator.scenario import AlternativeId, Scenario
 from estimator.scenario.inputs import describe_input
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 DEFAULT_DRAWS = 8192
 DEFAULT_SEED = 7
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -62,90 +77,87 @@ class Comparison:
         """Net present value per draw of every alternative."""
         return {name: outcome.npv_usd for name, outcome in self.outcomes.items()}
 
+    def to_frame(self) -> "pd.DataFrame":
+        """One row per alternative: chances, money, time, measures; `frames.alternatives_frame`."""
+        from estimator.decision.frames import alternatives_frame
 
-def compare(scenario: Scenario, *, n: int = DEFAULT_DRAWS, seed: int = DEFAULT_SEED) -> Comparison:
-    """Every alternative of the scenario on `n` common draws; the same seed gives the same bytes."""
+        return alternatives_frame(self)
+
+    def line_items(self) -> "pd.DataFrame":
+        """One row per line item with its present value, formula and inputs."""
+        from estimator.decision.frames import line_items_frame
+
+        return line_items_frame(self)
+
+    def cash_flows(self) -> "pd.DataFrame":
+        """Expected undiscounted money by alternative, item and month; costs are negative."""
+        from estimator.decision.frames import cash_flows_frame
+
+        return cash_flows_frame(self)
+
+
+def compare(
+    scenario: Scenario,
+    *,
+    n: int = DEFAULT_DRAWS,
+    seed: int = DEFAULT_SEED,
+    calibration: Calibration | None = None,
+) -> Comparison:
+    """Every alternative of the scenario on `n` common draws; the same seed gives the same bytes.
+
+    `calibration`: of the GPUs to train on, such as a user's own; the shipped one by default.
+    """
+    scenario = calibrated(scenario, calibration)
     draws = draw_inputs(scenario, n=n, seed=seed)
-    discount = discount_factors(scenario.horizon_months, scenario.discount_rate_per_year)
-    world = World(scenario, draws, discount)
-    accounts = {name: _account(name, world) for name in scenario.alternatives}
-    payoffs: dict[str, FloatArray] = {name: _npv(a, n) for name, a in accounts.items()}
+    world = world_of(scenario, draws, calibration)
+    accounts = _side_by_side(lambda name: account_of(name, world), scenario.alternatives)
+    payoffs: dict[str, FloatArray] = {name: npv_usd(a, n) for name, a in accounts.items()}
     best = probability_best(payoffs)
     regret = expected_regret(payoffs)
-    outcomes = {
-        name: _outcome(account, world, payoffs[name], best[name], regret[name])
-        for name, account in accounts.items()
-    }
+    outcomes = _side_by_side(
+        lambda name: _outcome(accounts[name], world, payoffs[name], best[name], regret[name]),
+        scenario.alternatives,
+    )
     inputs = knowable(draws)
     evppi = evppi_all(payoffs, inputs)
+    context = _context(scenario, accounts)
+    with shown_in(scenario.currency):
+        found = verdict(_rivals(payoffs), inputs, context, evppi_usd=evppi)
     return Comparison(
         scenario=scenario,
         draws=draws,
         outcomes=outcomes,
-        verdict=verdict(payoffs, inputs, _context(scenario, accounts), evppi_usd=evppi),
+        verdict=found,
         evpi_usd=evpi(payoffs),
         evppi_usd=dict(sorted(evppi.items(), key=lambda pair: (-pair[1], pair[0]))),
         version=__version__,
     )
 
 
-def _account(name: AlternativeId, world: World) -> Account:
-    try:
-        return build_alternative(name, world)
-    except InfeasiblePlan as error:
-        raise InfeasiblePlan(f"{name}: {error}; or leave it out of `alternatives`") from None
+def _rivals(payoffs: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    """What the verdict weighs: a pilot that is not the best only delays what follows it."""
+    best = ranking(payoffs)[0]
+    return {name: worth for name, worth in payoffs.items() if name != "staged" or best == "staged"}
 
 
-def draw_inputs(scenario: Scenario, *, n: int, seed: int) -> Draws:
-    """Joint draws of every input of the scenario, correlated as it says."""
-    return sample(
-        scenario.inputs(),
-        n=n,
-        seed=seed,
-        chances=[INCIDENT_CHANCE],
-        rank_correlations={(pair.a, pair.b): pair.rank for pair in scenario.correlations},
-        cause_of=cause_of,
-    )
-
-
-def cause_of(path: str) -> str:
-    """The cause behind an input: the same activity runs well or badly in every alternative.
-
-    `project.effort_days.rag.evaluate` and `project.effort_days.saas.evaluate` share
-    `project.effort_days.*.evaluate`; every other input is its own cause.
-    """
-    parts = path.split(".")
-    if parts[0] == "project" and len(parts) > 2:
-        parts[2] = "*"
-    return ".".join(parts)
-
-
-def knowable(draws: Draws) -> dict[str, FloatArray]:
-    """Inputs that somebody could find out before deciding, one per cause, by name of the cause."""
-    chosen: dict[str, FloatArray] = {}
-    for path, values in draws.uncertain().items():
-        if path != INCIDENT_CHANCE:
-            chosen.setdefault(cause_of(path), values)
-    return chosen
-
-
-def _npv(account: Account, n: int) -> FloatArray:
-    benefits = present_value_usd(account.items, "benefit", n)
-    return np.asarray(benefits - present_value_usd(account.items, "cost", n))
+def _side_by_side(
+    work: Callable[[AlternativeId], T], names: Sequence[AlternativeId]
+) -> dict[AlternativeId, T]:
+    """The work on each alternative, two at a time: numpy lets go of the interpreter's lock."""
+    with ThreadPoolExecutor(THREADS) as threads:
+        return dict(zip(names, threads.map(work, names), strict=True))
 
 
 def _outcome(
     account: Account, world: World, npv_usd: FloatArray, best: float, regret: float
 ) -> Outcome:
     n = world.draws.n
-    cash = net_cash_usd(account.items, n, world.months)
-    at_month_ends = np.concatenate([np.zeros((n, 1)), cash], axis=1)
     return Outcome(
         account=account,
         npv_usd=npv_usd,
         tco_usd=present_value_usd(account.items, "cost", n),
         roi=_roi(account, npv_usd, n),
-        payback_months=payback_months(at_month_ends),
+        payback_months=account_payback_months(account, n, world.months),
         probability_best=best,
         expected_regret_usd=regret,
     )

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from math import floor, isfinite, log10
 
+from estimator.decision.currency import shown_rate
+
 SHARE_UNITS = ("share", "probability")
 SCALES = ((1e9, "B"), (1e6, "M"), (1e4, "k"))  # from $10,000 on in thousands
 CONFIDENCE = (
@@ -14,16 +16,25 @@ CONFIDENCE = (
 
 
 def money(usd: float, digits: int = 2) -> str:
-    """Dollars to two significant digits: "$1.2M", "$35k", "$1,200", "$4.20", "-$0.042"; "n/a"."""
+    """Money to two significant digits: "$1.2M", "$35k", "$1,200", "$4.20", "-$0.042"; "n/a".
+
+    Within `shown_in(currency)` the same amount in that currency: "€1.1M".
+    """
     if not isfinite(usd):
         return "n/a"
-    size, decimals = _rounded(usd, digits)
-    sign = "-" if usd < 0 and size else ""
+    rate = shown_rate()
+    shown, symbol = (usd, "$") if rate is None else (usd * rate.units_per_usd, rate.symbol)
+    return _money(shown, symbol, digits)
+
+
+def _money(amount: float, symbol: str, digits: int) -> str:
+    size, decimals = _rounded(amount, digits)
+    sign = "-" if amount < 0 and size else ""
     for scale, letter in SCALES:
         if size >= scale:
             divisor = 1e3 if letter == "k" else scale
-            return f"{sign}${significant(abs(usd) / divisor, digits)}{letter}"
-    return f"{sign}${size:,.{max(decimals, 2) if decimals else 0}f}"
+            return f"{sign}{symbol}{significant(abs(amount) / divisor, digits)}{letter}"
+    return f"{sign}{symbol}{size:,.{max(decimals, 2) if decimals else 0}f}"
 
 
 def about(usd: float) -> str:

@@ -6,11 +6,13 @@ one's own machine or one's own logs give others of the same form.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from estimator.errors import CatalogError, InputError
@@ -142,24 +144,40 @@ def load_calibration(path: Path) -> Calibration:
 
 
 def generation_key(generation: str) -> str:
-    """The name under which a calibration keeps a GPU generation: "Blackwell Ultra" -> blackwell.
+    """The name under which a calibration keeps a GPU generation: "CDNA 3" -> cdna.
 
-    Variants of a generation share their first word and, as far as measured, their efficiency.
+    Variants of a generation share their first word and, as far as measured, their efficiency; an
+    "Ultra" is measured to differ.
     """
-    return generation.casefold().split()[0]
+    first, *others = generation.casefold().split()
+    return f"{first}_ultra" if "ultra" in others else first
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """An array of names as positions in a list of them: sorted out once, looked up often."""
+
+    names: tuple[str, ...]
+    positions: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, names: object) -> "Keys":
+        """The names of an array."""
+        found, positions = np.unique(np.asarray(names).astype(str), return_inverse=True)
+        return cls(tuple(found.tolist()), positions)
 
 
 def lookup(values: Values, name: str, keys: object = "all") -> np.ndarray:
-    """Numbers of one parameter for `keys` (a name or an array of names), in the keys' shape.
+    """Numbers of one parameter for `keys` (a name, an array of names or `Keys`), in their shape.
 
     A GPU generation without an entry of its own takes "other".
     """
     entries = values[name]
-    names = np.asarray(keys, dtype=object)
-    if names.ndim == 0:
-        return np.asarray(_entry(entries, name, str(names)))
-    found, positions = np.unique(names.astype(str), return_inverse=True)
-    return np.array([_entry(entries, name, key) for key in found])[positions]
+    if not isinstance(keys, Keys):
+        if np.ndim(keys) == 0:  # type: ignore[arg-type]
+            return np.asarray(_entry(entries, name, str(keys)))
+        keys = Keys.of(keys)
+    return np.array([_entry(entries, name, key) for key in keys.names])[keys.positions]
 
 
 def _entry(entries: Mapping[str, float], name: str, key: str) -> float:

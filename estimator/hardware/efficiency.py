@@ -8,8 +8,6 @@ from numpy.typing import ArrayLike
 from estimator.hardware.calibration import Values, lookup
 from estimator.quantity import FloatArray
 
-REFERENCE_FLOPS_PER_SECOND = 250e12  # the rate at which the two size thresholds are stated
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Efficiency:
@@ -22,13 +20,15 @@ class Efficiency:
     grouped_matmul: FloatArray
     """The same again for the experts of a mixture, imbalance included."""
     narrow_width: FloatArray
-    """Width in elements at which a product takes twice its time, at 250 TFLOP/s."""
+    """Width in elements at which a product takes twice its time."""
     few_tokens: FloatArray
-    """Rows in a product at which it takes twice its time, at 250 TFLOP/s."""
+    """Rows in a product at which it takes twice its time."""
     attention: FloatArray
     """Share of the dense peak that fused attention kernels reach."""
     elementwise_passes: FloatArray
     """Memory traffic of element-wise work over what perfectly fused kernels would need."""
+    scan_passes: FloatArray
+    """The same for the recurrence of state-space layers."""
     logits_bytes: FloatArray
     """Bytes moved per logit, loss and its gradient included."""
     adapter_bytes: FloatArray
@@ -89,6 +89,7 @@ def efficiency(
         few_tokens=at("few_tokens"),
         attention=at("attention_efficiency", generation) * at("attention_kernel", kernel),
         elementwise_passes=by_stack("elementwise_passes") * fusion,
+        scan_passes=at("scan_passes"),
         logits_bytes=at("logits_bytes", loss),
         adapter_bytes=by_stack("adapter_bytes"),
         dequantisation_bytes=at("dequantisation_bytes"),

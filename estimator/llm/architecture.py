@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from estimator.llm.scan import Scan
+
 Role = Literal[
     "attention",
     "cross_attention",
@@ -194,6 +196,8 @@ class Layer:
     norms: tuple[Norm, ...]
     attention: Attention | None
     cross_attention: Attention | None = None
+    scan: Scan | None = None
+    """The recurrence of a layer without softmax attention."""
     other_parameters: int = 0
     """Parameters that are neither matrix nor norm (sinks, convolutions, state-space vectors)."""
     gated: bool = False
@@ -238,6 +242,12 @@ class Layer:
             for linear in self.linears
             if linear.role in MLP_ROLES and linear.reads == "hidden"
         )
+
+    @property
+    def branches(self) -> int:
+        """Residual branches: attention or scan, and MLP; some models give each its own layer."""
+        mlp = any(x.role in MLP_ROLES for x in self.linears)
+        return mlp + any(x.role in ("attention", "mixer") for x in self.linears)
 
     @property
     def is_moe(self) -> bool:

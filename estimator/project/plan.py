@@ -23,6 +23,30 @@ HOURS_PER_DAY = 24.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunHours:
+    """Wall-clock of machines that the project waits for; more GPUs shorten this, nothing else."""
+
+    training: ArrayLike = 0.0
+    """One training run, in every round."""
+    evaluation: ArrayLike = 0.0
+    """Tokenising and evaluating around a run, in every round."""
+    search: ArrayLike = 0.0
+    """All runs that settle the settings, once."""
+
+    def days(self, stage: Stage, rounds: FloatArray) -> FloatArray:
+        """Calendar days of machines in a stage: search while configuring, then round by round."""
+        hours = {
+            "configuration": np.asarray(self.search),
+            "training": rounds * np.asarray(self.training),
+            "evaluation": rounds * np.asarray(self.evaluation),
+        }.get(stage, np.asarray(0.0))
+        return np.asarray(hours / HOURS_PER_DAY)
+
+
+NO_RUNS = RunHours()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageDraws:
     """One of the nine stages, from its first start to its last finish."""
 
@@ -31,6 +55,20 @@ class StageDraws:
     finish_days: FloatArray
     person_days: FloatArray
     cost_usd: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageDates:
+    """When a stage runs, in days from the start of the project, and what it takes."""
+
+    stage: Stage
+    start_days_p50: float
+    finish_days_p50: float
+    finish_days_p80: float
+    criticality: float
+    """Share of draws in which something in the stage decides the date of go-live."""
+    person_days_mean: float
+    cost_usd_mean: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +129,26 @@ class ProjectDraws:
             if any(row.stage == stage for row in self.activities)
         )
 
+    def stage_dates(self) -> tuple[StageDates, ...]:
+        """Dates at the median and the 80th percentile, criticality and cost of every stage."""
+        critical = self.schedule.critical
+        dates = []
+        for part in self.stages():
+            rows = [i for i, row in enumerate(self.activities) if row.stage == part.stage]
+            finish_p50, finish_p80 = np.quantile(part.finish_days, [0.5, 0.8])
+            dates.append(
+                StageDates(
+                    stage=part.stage,
+                    start_days_p50=float(np.median(part.start_days)),
+                    finish_days_p50=float(finish_p50),
+                    finish_days_p80=float(finish_p80),
+                    criticality=float(critical[rows].any(axis=0).mean()),
+                    person_days_mean=float(part.person_days.mean()),
+                    cost_usd_mean=float(part.cost_usd.mean()),
+                )
+            )
+        return tuple(dates)
+
     def _stage(self, stage: Stage) -> StageDraws:
         rows = [i for i, row in enumerate(self.activities) if row.stage == stage]
         return StageDraws(
@@ -101,27 +159,30 @@ class ProjectDraws:
             cost_usd=self.activity_cost_usd[rows].sum(axis=0),
         )
 
-    def cost_by_month_usd(self, months: int) -> FloatArray:
-        """Cost of the people in each month from the start, shape (n, months).
+    def cost_by_month_usd(self, months: int, *, start_months: ArrayLike = 0.0) -> FloatArray:
+        """Cost of the people in each month from now, shape (n, months).
 
-        Each activity's cost accrues evenly while it runs, its waiting included; what falls after
-        the last month is not in the result.
+        Each activity's cost accrues evenly while it runs, its waiting included; the project starts
+        `start_months` from now. What falls after the last month is not in the result.
         """
-        spent = np.empty((months + 1, self.total_days.size))
+        start = np.asarray(start_months, np.float64)
+        spent = np.empty((months + 1, np.broadcast(self.total_days, start).size))
         for month in range(months + 1):
-            spent[month] = (self.activity_cost_usd * self._done(month)).sum(axis=0)
+            done = self._done(month - start)
+            spent[month] = (self.activity_cost_usd * done).sum(axis=0)
         return np.diff(spent, axis=0).T
 
     def people_by_month(self, months: int) -> Mapping[str, FloatArray]:
         """Mean number of full-time people of each role in each month, shape (months,)."""
-        worked = [(self.person_days * self._done(m)).mean(axis=1) for m in range(months + 1)]
+        ends = [np.asarray(float(month)) for month in range(months + 1)]
+        worked = [(self.person_days * self._done(end)).mean(axis=1) for end in ends]
         people = np.diff(np.array(worked), axis=0) * CALENDAR_PER_WORKING_DAY / DAYS_PER_MONTH
         return {role: people @ role_shares(self.activities, role) for role in self.cost_by_role_usd}
 
-    def _done(self, month: int) -> FloatArray | float:
-        """Share of each activity done by the start of a month, shape (k, n); 1.0 after the end."""
+    def _done(self, month: FloatArray) -> FloatArray | float:
+        """Share of each activity done after so many months, shape (k, n); 1.0 after the end."""
         day = month * DAYS_PER_MONTH
-        if day >= self.total_days.max():
+        if np.all(day >= self.total_days):
             return 1.0
         return share_done(
             day, start_days=self.schedule.start_days, finish_days=self.schedule.finish_days
@@ -155,32 +216,31 @@ def project_draws(
     overrun: ArrayLike,
     availability_share: ArrayLike,
     day_rate_usd: Mapping[str, ArrayLike],
-    training_hours: ArrayLike = 0.0,
+    runs: RunHours = NO_RUNS,
     role_ready_days: Mapping[str, ArrayLike] | None = None,
 ) -> ProjectDraws:
     """A project in every draw, from draws of its inputs (numbers or arrays of shape (n,)).
 
     Person-days of an activity = effort x overrun, times iterations where it recurs. Its duration
-    adds the wait and, for activities of the training stage, `training_hours` of wall-clock per
-    iteration: more GPUs shorten that and nothing else. Rounds of training and evaluation are laid
-    end to end, all training before all evaluation; the total is the same. An activity starts once
-    all its roles are there (`role_ready_days`: hiring and notice).
+    adds the wait and the machines' hours (`runs`). Rounds of training and evaluation are laid end
+    to end, all training before all evaluation; the total is the same. An activity starts once all
+    its roles are there (`role_ready_days`: hiring and notice).
     """
     _check_inputs(rows, effort_days, wait_days, day_rate_usd)
     rounds = np.asarray(iterations, dtype=np.float64)
+    machine_days = {stage: runs.days(stage, rounds) for stage in STAGES}
     worked: list[FloatArray] = []
     durations: list[FloatArray] = []
     ready: list[FloatArray] = []
     for row in rows:
         repeats = rounds if row.per_iteration else np.asarray(1.0)
         days = np.asarray(effort_days[row.id]) * np.asarray(overrun) * repeats
-        run_days = rounds * np.asarray(training_hours) / HOURS_PER_DAY
         wait = np.asarray(wait_days[row.id]) * repeats
         length = duration_days(
             days, people=row.people, availability_share=availability_share, wait_days=wait
         )
         worked.append(days)
-        durations.append(length + run_days if row.stage == "training" else length)
+        durations.append(length + machine_days.pop(row.stage, 0.0))
         ready.append(_ready_days(row, role_ready_days or {}))
     rates = [blended_day_rate_usd(row.roles, day_rate_usd) for row in rows]
     n = np.broadcast_shapes((1,), *(x.shape for x in (*worked, *durations, *ready, *rates)))

@@ -51,10 +51,10 @@ def blended_day_rate_usd(
     return np.asarray(sum(share * np.asarray(day_rate_usd[r]) for r, share in roles.items()))
 
 
-def share_done(day: float, *, start_days: FloatArray, finish_days: FloatArray) -> FloatArray:
+def share_done(day: ArrayLike, *, start_days: FloatArray, finish_days: FloatArray) -> FloatArray:
     """Share of an activity done by `day` when it goes on evenly from start to finish.
 
     (day - start) / (finish - start), clipped to 0..1; an activity of no length is done at once.
     """
     length = np.maximum(finish_days - start_days, 1e-9)
-    return np.asarray(np.clip((day - start_days) / length, 0.0, 1.0))
+    return np.asarray(np.clip((np.asarray(day) - start_days) / length, 0.0, 1.0))

@@ -8,6 +8,7 @@ import numpy as np
 
 import pricing
 from estimator.alternatives.account import Account
+from estimator.decision.currency import rate_note, shown_in
 from estimator.decision.simulate import Comparison
 from estimator.decision.wording import about, capitalised, money, value_with_unit
 from estimator.quantity import Quantity
@@ -72,6 +73,11 @@ class Document:
 
 def document(comparison: Comparison) -> Document:
     """All that a reader needs to accept or refute the verdict, the answer first."""
+    with shown_in(comparison.scenario.currency):
+        return _document(comparison)
+
+
+def _document(comparison: Comparison) -> Document:
     scenario, verdict = comparison.scenario, comparison.verdict
     return Document(
         title=scenario.name,
@@ -207,6 +213,8 @@ def _footer(comparison: Comparison) -> Iterator[str]:
         f"{comparison.draws.seed}, scenario {scenario_hash(comparison.scenario)}; discounted at "
         f"{rate}, first month undiscounted."
     )
+    if (exchange := rate_note()) is not None:
+        yield f"{exchange}."
     ages = (f"{name} {old} to {new}" for name, (old, new) in pricing.prices_as_of().items())
     yield f"Facts: {'; '.join(ages)}."
 

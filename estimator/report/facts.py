@@ -153,7 +153,7 @@ def figures(quantity: Quantity) -> str:
     share = what in SHARE_UNITS
     sign, after = ("$" if what == "USD" else ""), (" %" if share else "")
     stated = [sign + _as_stated((100.0 if share else 1.0) * x) for x in quantity.numbers]
-    if quantity.is_fixed:
+    if len(stated) == 1 or quantity.is_fixed:
         return stated[0] + after
     if len(stated) == 2:
         return " to ".join(stated) + after
@@ -170,7 +170,7 @@ def unit_words(unit: str | None) -> str:
 def spread(quantity: Quantity) -> str:
     """Numbers to two decimals without their unit: "2.50 (1.90 to 4.10)", "0.50 to 2.00"."""
     stated = [f"{x:,.2f}" for x in quantity.numbers]
-    if quantity.is_fixed:
+    if len(stated) == 1 or quantity.is_fixed:
         return stated[0]
     if len(stated) == 2:
         return " to ".join(stated)

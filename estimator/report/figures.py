@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from estimator.decision.currency import shown_rate
 from estimator.decision.wording import money
 
 BLUE, ORANGE, GREEN, SKY = "#0072B2", "#E69F00", "#009E73", "#56B4E9"
@@ -76,7 +77,9 @@ def money_axis(low: float, high: float) -> Figure:
     """An axis from `low` to `high` and over zero, with ticks at round amounts."""
     low, high = min(0.0, low), max(0.0, high)
     room = 0.03 * (high - low) or 1.0
-    step = _round_step(max((high - low) / 4, 1.0))
+    rate = shown_rate()
+    unit = 1.0 if rate is None else 1.0 / rate.units_per_usd  # ticks are round as they are read
+    step = _round_step(max((high - low) / 4 / unit, 1.0)) * unit
     at = np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step
     return axis("") | {
         "range": [low - room, high + room],

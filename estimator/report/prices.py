@@ -20,34 +20,53 @@ from estimator.report.facts import (
     spread,
     unit_words,
 )
+from estimator.report.offers import NO_WISHES, OfferWishes, gpu_offer_table, wished_table
+from pricing.offers import load_offers, own_offers_words
+from pricing.own import SHIPPED, PriceFiles
+from pricing.tokens import token_models
 
 HOSTING = {"per_model": "per model", "dedicated": "per GPU"}
 
 
-def price_tables(wanted: Iterable[str], name: str, today: date) -> list[FactTable]:
-    """The tables asked for, the overview if none is; `name` narrows a single one."""
+def price_tables(
+    wanted: Iterable[str],
+    name: str,
+    today: date,
+    *,
+    wishes: OfferWishes = NO_WISHES,
+    files: PriceFiles = SHIPPED,
+) -> list[FactTable]:
+    """The tables asked for, the overview if none is; `name` narrows a single one.
+
+    Wishes for offers make a table of their own.
+    """
     chosen = list(wanted)
     if name and len(chosen) != 1:
         options = listed([f"--{table}" for table in TABLES])
         raise InputError(f"{name!r} narrows one table; say which one of {options}")
-    return [TABLES[key](name, today) for key in chosen] or [overview(today)]
+    tables = [TABLES[key](name, today, files) for key in chosen]
+    if wishes:
+        tables.append(wished_table(wishes, today, files))
+    return tables or [overview(today)]
 
 
-def gpu_table(today: date) -> FactTable:
+def gpu_table(today: date, files: PriceFiles) -> FactTable:
     """Every GPU with its on-demand market price."""
+    offers = load_offers(files)
+    own = tuple(filter(None, (own_offers_words(offers),)))
     return fact_table(
         "gpus",
         "GPUs: memory, dense BF16 peak, memory bandwidth, market price of an hour on demand",
         ("GPU", "GiB", "TFLOP/s", "TB/s", "USD per GPU-hour", "Offers"),
-        (_gpu(spec, today) for spec in pricing.gpu_specs().values()),
+        (_gpu(spec, today, offers) for spec in pricing.gpu_specs().values()),
         today,
-        remarks=("date and evidence are those of the specification",),
+        remarks=("date and evidence are those of the specification", *own),
     )
 
 
-def _gpu(spec: pricing.GpuSpec, today: date) -> Fact:
-    offers = pricing.offers_of(spec.id, tier="on_demand")
-    price = pricing.gpu_price(spec.id) if offers else None
+def _gpu(spec: pricing.GpuSpec, today: date, known: tuple[pricing.GpuOffer, ...]) -> Fact:
+    offers = pricing.offers_of(spec.id, tier="on_demand", offers=known)
+    price = pricing.gpu_price(spec.id, offers=known) if offers else None
     peak = spec.dense_tflops.get("bf16")
     cells = (
         spec.id,
@@ -75,41 +94,15 @@ def _spec(spec: pricing.GpuSpec) -> dict[str, Any]:
     }
 
 
-def offer_table(gpu: str, today: date) -> FactTable:
-    """Every offer of one GPU, cheapest first, and its price to buy."""
-    spec = pricing.gpu_spec(gpu)
-    return fact_table(
-        "offers",
-        f"Offers of {spec.id} ({spec.memory_gib:.2f} GiB): USD per GPU and hour, cheapest first",
-        ("Provider and instance", "Tier", "GPUs", "USD"),
-        map(_offer, pricing.offers_of(spec.id)),
-        today,
-        words=(0, 1),
-        remarks=_purchase(spec.purchase_price_usd),
-        about={"gpu": _spec(spec)},
-    )
+def _gpus(name: str, today: date, files: PriceFiles) -> FactTable:
+    """Every GPU; of one GPU its offers."""
+    if not name:
+        return gpu_table(today, files)
+    spec = pricing.gpu_spec(name)
+    return gpu_offer_table(spec, {"gpu": _spec(spec)}, today, files)
 
 
-def _purchase(price: Quantity | None) -> tuple[str, ...]:
-    if price is None:
-        return ()
-    return (
-        f"to buy: {figures(price)} a card, server not included ({price.evidence}, {price.as_of})",
-    )
-
-
-def _offer(offer: pricing.GpuOffer) -> Fact:
-    few, many = offer.minimum_gpus, offer.gpus_per_node
-    cells = (
-        f"{offer.provider} {offer.instance}",
-        offer.tier.replace("_", " "),
-        str(few) if few == many else f"{few} to {many}",
-        f"{offer.price_usd_per_gpu_hour:.2f}",
-    )
-    return Fact(cells=cells, data=asdict(offer), origin=offer)
-
-
-def managed_table(name: str, today: date) -> FactTable:
+def managed_table(name: str, today: date, _: PriceFiles = SHIPPED) -> FactTable:
     """Managed fine-tuning; `name` narrows it to a provider."""
     offers = _narrowed(pricing.managed_offers().values(), name, lambda o: o.provider, "provider")
     return fact_table(
@@ -141,7 +134,7 @@ def _managed(offer: pricing.ManagedOffer) -> Fact:
     return Fact(cells=cells, data=data, origin=offer)
 
 
-def saas_table(name: str, today: date) -> FactTable:
+def saas_table(name: str, today: date, _: PriceFiles = SHIPPED) -> FactTable:
     """Bought assistants; `name` narrows it to a vendor."""
     plans = _narrowed(pricing.saas_plans().values(), name, lambda plan: plan.vendor, "vendor")
     return fact_table(
@@ -167,7 +160,7 @@ def _saas(plan: pricing.SaasPlan) -> Fact:
     return Fact(cells=cells, data=data, origin=plan)
 
 
-def wage_table(name: str, today: date) -> FactTable:
+def wage_table(name: str, today: date, _: PriceFiles = SHIPPED) -> FactTable:
     """Gross yearly wages; `name` narrows it to a role."""
     known = pricing.wages()
     if name and name not in known:
@@ -187,13 +180,16 @@ def _wage(role: str, wage: Quantity) -> Fact:
     return Fact(cells=(role, mode, low, high), data=data, origin=wage)
 
 
-def token_table(name: str, today: date) -> FactTable:
+def token_table(name: str, today: date, files: PriceFiles) -> FactTable:
     """Token prices of one provider's models, or without a name every provider."""
-    from genai_prices.data import providers
-
-    models = {provider.id: [model.id for model in provider.models] for provider in providers}
-    book = pricing.token_prices_as_of(on=today)
-    about = f"{book.package} {book.version}, newest change in it {book.as_of}"
+    models = token_models(files.tokens)
+    book = pricing.token_prices_as_of(on=today, book=files.tokens)
+    about = (
+        f"refreshed {book.as_of}"
+        if files.tokens
+        else f"{book.package} {book.version}, newest change in it {book.as_of}"
+    )
+    aged = tuple(filter(None, (pricing.staleness(book.as_of, today),)))
     if not name:
         return FactTable(
             key="token_price_providers",
@@ -202,12 +198,14 @@ def token_table(name: str, today: date) -> FactTable:
             rows=tuple((provider, str(len(ids))) for provider, ids in models.items()),
             data=tuple({"provider": p, "models": len(ids)} for p, ids in models.items()),
             words=(0,),
-            notes=("prices of one provider: tuneroi prices --tokens PROVIDER",),
+            notes=("prices of one provider: tuneroi prices --tokens PROVIDER", *aged),
         )
     if name not in models:
         raise unknown("token price provider", name, models)
-    prices = [price for id in models[name] if (price := _token_price(name, id, today))]
+    found = (_token_price(name, id, today, files) for id in models[name])
+    prices = [price for price in found if price]
     left_out = len(models[name]) - len(prices)
+    rest = (f"{left_out} further models are not priced per token",) if left_out else ()
     return FactTable(
         key="tokens",
         title=f"{name}: USD per million tokens ({about})",
@@ -215,13 +213,15 @@ def token_table(name: str, today: date) -> FactTable:
         rows=tuple(map(_token_cells, prices)),
         data=tuple(map(asdict, prices)),
         words=(0,),
-        notes=(f"{left_out} further models are not priced per token",) if left_out else (),
+        notes=(*rest, *aged),
     )
 
 
-def _token_price(provider: str, model: str, today: date) -> pricing.TokenPrice | None:
+def _token_price(
+    provider: str, model: str, today: date, files: PriceFiles
+) -> pricing.TokenPrice | None:
     try:
-        return pricing.token_price(provider, model, on=today)
+        return pricing.token_price(provider, model, on=today, book=files.tokens)
     except EstimatorError:  # embeddings, images, speech
         return None
 
@@ -235,7 +235,7 @@ def _token_cells(price: pricing.TokenPrice) -> tuple[str, ...]:
     return (price.model, *("-" if usd is None else f"{usd:.3f}" for usd in prices))
 
 
-def assumption_table(name: str, today: date) -> FactTable:
+def assumption_table(name: str, today: date, _: PriceFiles = SHIPPED) -> FactTable:
     """Every other default of a scenario; `name` narrows it to a group or one id."""
     known = pricing.assumptions()
     groups = {assumption.group for assumption in known.values()}
@@ -272,8 +272,8 @@ def _narrowed(facts: Iterable[Any], name: str, of: Callable[[Any], str], what: s
     return found
 
 
-TABLES: Mapping[str, Callable[[str, date], FactTable]] = {
-    "gpus": lambda name, today: offer_table(name, today) if name else gpu_table(today),
+TABLES: Mapping[str, Callable[[str, date, PriceFiles], FactTable]] = {
+    "gpus": _gpus,
     "managed": managed_table,
     "saas": saas_table,
     "wages": wage_table,

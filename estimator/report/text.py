@@ -8,9 +8,11 @@ from rich.text import Text
 
 import pricing
 from estimator.alternatives.account import Account
+from estimator.decision.currency import rate_note
 from estimator.decision.simulate import Comparison, Outcome
 from estimator.decision.wording import money, percent
 from estimator.quantity import FloatArray
+from estimator.report.comparison_details import decision_parts, measure_table
 from estimator.report.layout import facts, heading, notes, table
 from estimator.report.ranges import range_of
 from estimator.scenario import AlternativeId
@@ -24,12 +26,18 @@ SHORT: dict[AlternativeId, str] = {
     "finetune_rag": "tune+RAG",
     "saas": "SaaS",
     "pretrain": "scratch",
+    "staged": "pilot",
 }
 NO_FLIP = ("No single input within its range would.",)
 
 
-def comparison_parts(comparison: Comparison, *, details: bool = False) -> Iterator[RenderableType]:
-    """The parts of the answer in the order in which they are read; `details`: every line item."""
+def comparison_parts(
+    comparison: Comparison, *, details: bool = False, risk_tolerance_usd: float | None = None
+) -> Iterator[RenderableType]:
+    """The parts of the answer in the order in which they are read.
+
+    `details`: the usual measures, what decides between the best two, and every line item.
+    """
     scenario = comparison.scenario
     yield heading(scenario.name, scenario.description)
     yield Text(comparison.verdict.sentence, style="bold green")
@@ -44,9 +52,14 @@ def comparison_parts(comparison: Comparison, *, details: bool = False) -> Iterat
         for note in outcome.account.notes
     ]:
         yield notes("To know", to_know)
+    if details or risk_tolerance_usd is not None:
+        yield measure_table(comparison, risk_tolerance_usd)
     if details:
+        yield from decision_parts(comparison)
         yield from (line_items(outcome.account) for outcome in ordered(comparison))
     yield Text(_footer(comparison), style="dim")
+    if (rate := rate_note()) is not None:
+        yield Text(rate, style="dim")
 
 
 def ordered(comparison: Comparison) -> list[Outcome]:

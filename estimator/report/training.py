@@ -11,8 +11,10 @@ from rich.console import RenderableType
 import pricing
 from estimator.dataset import DatasetProfile
 from estimator.decision.wording import money, significant
+from estimator.hardware.calibration_file import UsedCalibration
 from estimator.hardware.cluster import Cluster
 from estimator.quantity import Quantity
+from estimator.report.calibration import calibration_dict, calibration_notes
 from estimator.report.dataset import tokens_text
 from estimator.report.facts import figures, spread
 from estimator.report.layout import GIB, bars, facts, gib, heading, notes, waterfall
@@ -40,7 +42,9 @@ RANGES = (
 )
 
 
-def training_dict(estimate: JobEstimate, remarks: tuple[str, ...], today: date) -> dict[str, Any]:
+def training_dict(
+    estimate: JobEstimate, remarks: tuple[str, ...], today: date, used: UsedCalibration
+) -> dict[str, Any]:
     """The estimate in the shape that `--json` promises; time and cost only where it fits."""
     job, cluster = estimate.job, estimate.job.cluster
     data: dict[str, Any] = {
@@ -53,7 +57,8 @@ def training_dict(estimate: JobEstimate, remarks: tuple[str, ...], today: date) 
         "epochs": job.epochs.median(),
         "dataset": _dataset(estimate),
         "price": _price(job.price_usd_per_gpu_hour, today),
-        "notes": list(_notes(estimate, remarks, today)),
+        "calibration": calibration_dict(used),
+        "notes": list(_notes(estimate, (*remarks, *calibration_notes(used)), today)),
     }
     if estimate.run is None:
         return data | {
@@ -69,8 +74,8 @@ def training_dict(estimate: JobEstimate, remarks: tuple[str, ...], today: date) 
         "steps": run.steps,
         "step_parts_seconds": {name: float(part) for name, part in run.step.parts.items()},
         "cost_parts_usd": {name: asdict(part) for name, part in run.cost_parts_usd.items()},
-        "calibration": {
-            "name": run.calibration,
+        "calibration": calibration_dict(used)
+        | {
             "knowledge": run.knowledge,
             "meaning": KNOWN[run.knowledge],
         },
@@ -115,7 +120,11 @@ def _price(price: Quantity, today: date) -> dict[str, Any]:
 
 
 def training_parts(
-    estimate: JobEstimate, run: TrainingRun, remarks: tuple[str, ...], today: date
+    estimate: JobEstimate,
+    run: TrainingRun,
+    remarks: tuple[str, ...],
+    today: date,
+    used: UsedCalibration,
 ) -> Iterator[RenderableType]:
     """The estimate of a job that fits as parts to print, what it takes first."""
     job = estimate.job
@@ -136,7 +145,7 @@ def training_parts(
         yield bars("Where the money goes, %", _shares(means, "_usd"))
     yield facts("Recipe", _recipe(job.recipe))
     yield facts("Stands on", _grounds(estimate, run))
-    yield notes("To know", _notes(estimate, remarks, today))
+    yield notes("To know", _notes(estimate, (*remarks, *calibration_notes(used)), today))
 
 
 def _named(dataset: DatasetProfile) -> str:

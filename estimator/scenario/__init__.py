@@ -1,8 +1,8 @@
 """The decision as the user states it: one frozen tree of inputs, each declared once."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from estimator.quantity import Quantity
 from estimator.scenario.inputs import Section
@@ -15,8 +15,20 @@ from estimator.scenario.need import (
     Value,
     errors_move_together,
 )
-from estimator.scenario.ways import Api, Managed, Owning, Pretrain, Saas, Serving, Team, Training
+from estimator.scenario.ways import (
+    Api,
+    Candidate,
+    Managed,
+    Owning,
+    Pretrain,
+    Saas,
+    Serving,
+    Staged,
+    Team,
+    Training,
+)
 from estimator.scenario.work import Project
+from pricing.currency import currency_code
 
 AlternativeId = Literal[
     "status_quo",
@@ -27,6 +39,7 @@ AlternativeId = Literal[
     "finetune_rag",
     "saas",
     "pretrain",
+    "staged",
 ]
 ALTERNATIVES: tuple[AlternativeId, ...] = (
     "status_quo",
@@ -37,6 +50,7 @@ ALTERNATIVES: tuple[AlternativeId, ...] = (
     "finetune_rag",
     "saas",
     "pretrain",
+    "staged",
 )
 
 
@@ -53,6 +67,8 @@ class Scenario(Section):
     """Yearly discount rate; 0.10 is usual in studies of total economic impact."""
     materiality_usd: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 10_000
     """Differences in value below this do not matter to you."""
+    currency: Annotated[str, AfterValidator(currency_code)] = "USD"
+    """Currency in which money is shown; every input is in US dollars."""
     alternatives: tuple[AlternativeId, ...] = ALTERNATIVES
     """The ways to compare; `status_quo` always takes part."""
     model: str = "meta-llama/Llama-3.1-8B"
@@ -82,6 +98,8 @@ class Scenario(Section):
     """Serving it yourself."""
     pretrain: Pretrain = Field(default_factory=Pretrain)
     """Training from scratch."""
+    staged: Staged = Field(default_factory=Staged)
+    """A pilot first."""
     team: Team = Field(default_factory=Team)
     """The people."""
     project: Project = Field(default_factory=Project)
@@ -107,6 +125,20 @@ class Scenario(Section):
             for path in (pair.a, pair.b):
                 if path not in known:
                     raise ValueError(f"correlations: {path!r} is not an uncertain input")
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_pilot(self) -> Self:
+        if "staged" not in self.alternatives:
+            return self
+        candidates = [name for name in get_args(Candidate) if name in self.alternatives]
+        if not candidates:
+            raise ValueError("alternatives: staged needs another way to pilot beside it")
+        chosen = self.staged.candidate
+        if chosen is not None and chosen not in candidates:
+            raise ValueError(
+                f"staged.candidate: {chosen!r} is not compared; compared: {', '.join(candidates)}"
+            )
         return self
 
     def inputs(self) -> dict[str, Quantity]:

@@ -55,6 +55,11 @@ def parse_scenario(text: str, *, name: str = "scenario") -> Scenario:
         raise InputError(f"{name}: {error}") from None
 
 
+def read_value(text: str, *, name: str) -> Any:
+    """One value of a scenario as YAML: a number, a word, a list or a mapping."""
+    return _read_yaml(text, name)[0]
+
+
 def dump_scenario(scenario: Scenario) -> str:
     """The scenario as YAML: what was set, and nothing that is a default anyway."""
     data = scenario.model_dump(mode="json", exclude_unset=True)

@@ -26,9 +26,13 @@ class Demand(Section):
     """How many requests arrive, how they grow, and how long they are."""
 
     requests_per_month: Annotated[Quantity, In("requests/month", 0)]
-    """Requests (conversations, documents, questions) that arrive in the first month."""
+    """Requests (conversations, documents, questions) that arrive in a mean month of now."""
     growth_per_year: YearlyChange = sourced("demand.growth_per_year")
     """Growth of the requests per year, compounding monthly."""
+    seasonal_swing_share: Share = sourced("demand.seasonal_swing_share")
+    """Requests of the busiest month of a year over its mean month, less one."""
+    peak_month: Annotated[int, Field(ge=1, le=12)] = 12
+    """The busiest month of each year, counted from the decision."""
     in_scope_share: Share = sourced("demand.in_scope_share")
     """Share of the requests that an assistant may try at all."""
     input_tokens_per_request: TokensPerRequest = sourced("demand.input_tokens_per_request")
@@ -49,7 +53,12 @@ class Value(Section):
     handover_cost_usd_per_request: UsdPerRequest = sourced("value.handover_cost_usd_per_request")
     """Extra cost when an assistant tries, fails and hands over to a person."""
     error_cost_usd: Annotated[Quantity, In("USD/error", 0)] = sourced("value.error_cost_usd")
-    """Cost of one wrong answer that was given: repair, goodwill, churn."""
+    """Cost of one wrong answer that was given: repair, goodwill, churn. One that review finds
+    costs a share of it."""
+    found_error_share: Share = sourced("value.found_error_share")
+    """Cost of a wrong answer that a reviewer finds in time, as a share of one that nobody finds."""
+    review_share: Share = sourced("value.review_share")
+    """Cost of a person reviewing one answer, as a share of handling the request."""
     incident_cost_usd: Annotated[Quantity, In("USD/incident", 0)] = sourced(
         "value.incident_cost_usd"
     )
@@ -109,6 +118,16 @@ class Quality(Section):
     """How many times more often a benignly tuned model answers harmfully."""
     moderated_share: Share = sourced("quality.moderated_share")
     """Share of such answers that a guard catches before they are seen."""
+    tuning_worse_than_base: Share = sourced("quality.tuning_worse_than_base")
+    """Share of tunings that come out worse than their own base, are thrown away and repeated."""
+    reviewed_answers_per_month: Annotated[Quantity, In("answers/month", 0)] = sourced(
+        "quality.reviewed_answers_per_month"
+    )
+    """Answers of an assistant that a person reviews in a mean month of now; all, if fewer."""
+    review_finds_share: Share = sourced("quality.review_finds_share")
+    """Share of the wrong answers among those reviewed that the reviewer finds."""
+    monitoring_usd_per_month: UsdPerMonth = sourced("quality.monitoring_usd_per_month")
+    """Tools that log, sample and score answers."""
 
 
 class Knowledge(Section):
@@ -118,6 +137,8 @@ class Knowledge(Section):
     """Tokens in the documents that answers must draw on."""
     changed_share_per_month: Share = sourced("knowledge.changed_share_per_month")
     """Share of that knowledge that changes within a month."""
+    tolerated_stale_share: Share = sourced("knowledge.tolerated_stale_share")
+    """Share of the knowledge that may be out of date before the index is rebuilt."""
     instruction_tokens_per_request: TokensPerRequest = sourced(
         "knowledge.instruction_tokens_per_request"
     )
@@ -132,6 +153,20 @@ class Knowledge(Section):
     """Retrieved text sent with every request by RAG."""
     vector_store_usd_per_month: UsdPerMonth = sourced("knowledge.vector_store_usd_per_month")
     """Fixed fee of the vector store."""
+    chunk_overhead: Factor = sourced("knowledge.chunk_overhead")
+    """Tokens embedded over tokens of the text, because chunks overlap."""
+    stored_bytes_per_token: Annotated[Quantity, In("bytes/token", 0)] = sourced(
+        "knowledge.stored_bytes_per_token"
+    )
+    """Bytes in the vector store for each token embedded."""
+    storage_usd_per_gb_month: Annotated[Quantity, In("USD/GB-month", 0)] = sourced(
+        "knowledge.storage_usd_per_gb_month"
+    )
+    """Price of storage in the vector store."""
+    read_usd_per_million_queries: Annotated[Quantity, In("USD/million queries", 0)] = sourced(
+        "knowledge.read_usd_per_million_queries"
+    )
+    """Price of queries to the vector store."""
     rerank_usd_per_thousand_requests: Annotated[Quantity, In("USD/thousand requests", 0)] = sourced(
         "knowledge.rerank_usd_per_thousand_requests"
     )
@@ -153,6 +188,14 @@ class TuningData(Section):
         "labelling.written_general_usd_per_example"
     )
     """Price of having one missing example written and checked."""
+    labels_per_day: Annotated[Quantity, In("examples/day", 1)] = sourced("data.labels_per_day")
+    """Examples written or checked in a working day by all who label."""
+    reference_examples: Annotated[Quantity, In("examples", 1)] = sourced("data.reference_examples")
+    """Examples in the training set behind `quality.tuning_gain`; of your own pilot, its labels."""
+    curve_exponent: Factor = sourced("data.curve_exponent")
+    """Exponent c with which errors fall as examples grow: errors = a + b x examples ** -c."""
+    irreducible_error_share: Share = sourced("data.irreducible_error_share")
+    """Share of the tuned model's errors that no number of examples removes: a over the whole."""
     renewed_share: Share = sourced("data.renewed_share")
     """Share of the examples replaced at each retraining."""
     rework_factor: Factor = sourced("labelling.rework_factor")

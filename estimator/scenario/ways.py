@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 import pricing
 from estimator.errors import InputError
@@ -17,6 +17,7 @@ from estimator.scenario.inputs import (
     Runs,
     Section,
     Share,
+    TokensPerRequest,
     Usd,
     UsdPerGpuHour,
     UsdPerMonth,
@@ -25,8 +26,14 @@ from estimator.scenario.inputs import (
     over_defaults,
     sourced,
 )
-from estimator.serving.constants import throughput_spread
+from estimator.serving.constants import serving_constants, throughput_spread
 from estimator.training.recipe import Method, Stack
+from pricing.countries import HOME_COUNTRY, country_code, load_factor, wages_in
+from pricing.dates import first_day
+
+Candidate = Literal[
+    "prompting", "rag", "managed_finetune", "self_hosted_finetune", "finetune_rag", "saas"
+]
 
 
 class Api(Section):
@@ -44,6 +51,12 @@ class Api(Section):
         default_factory=lambda data: _token_price(data, "output_usd_per_mtok")
     )
     """Price of a million output tokens; looked up unless given."""
+    cached_usd_per_mtok: UsdPerMtok = Field(default_factory=lambda data: _cached_price(data))
+    """Price of a million input tokens read from the provider's cache; looked up unless given."""
+    cached_share: Share = sourced("api.cached_share")
+    """Share of the instructions that the provider reads from its cache."""
+    cache_minimum_tokens: TokensPerRequest = sourced("api.cache_minimum_tokens")
+    """Shortest instructions that are cached at all."""
     price_change_per_year: YearlyChange = sourced("prices.token_price_change_per_year")
     """Yearly change of token prices for the same service; negative when they fall."""
     embedding_usd_per_mtok: UsdPerMtok = Field(default_factory=lambda: _embedding_price())
@@ -55,6 +68,14 @@ class Api(Section):
 def _token_price(data: dict[str, Any], field: str) -> Quantity:
     price = pricing.token_price(data["provider"], data["model"])
     return _sourced_price(getattr(price, field), price.source, price.as_of)
+
+
+def _cached_price(data: dict[str, Any]) -> Quantity:
+    """The price of cached input; that of input where the provider does not cache."""
+    price = pricing.token_price(data["provider"], data["model"])
+    if price.cached_input_usd_per_mtok is None:
+        return data.get("input_usd_per_mtok") or _token_price(data, "input_usd_per_mtok")
+    return _sourced_price(price.cached_input_usd_per_mtok, price.source, price.as_of)
 
 
 def _sourced_price(value: float, source: str, as_of: str) -> Quantity:
@@ -98,6 +119,26 @@ class Managed(Section):
     """Training jobs run before one is accepted, besides the evaluation iterations."""
     model_life_months: Months = sourced("training.model_life_months")
     """Months until the base model is retired and the tuning must be done again."""
+    service_end_months: Months = Field(default_factory=lambda data: _service_end(data["offer"]))
+    """Months until the provider ends the tuning service and another one is needed."""
+    move_share: Share = sourced("managed.move_share")
+    """Work of moving to another tuning service, as a share of the project's."""
+
+
+def _service_end(offer_id: str) -> Quantity:
+    """Months from the date of the offer to its announced end, else the risk of any service."""
+    offer = pricing.managed_offer(offer_id)
+    if offer.ends_on is None:
+        return pricing.assumption("managed.service_end_months")
+    days = (offer.ends_on - first_day(offer.as_of)).days
+    return Quantity(
+        value=max(days, 0) * 12 / 365.25,
+        unit="months",
+        source=offer.source,
+        as_of=offer.as_of,
+        evidence=offer.evidence,
+        note=f"announced for {offer.ends_on.isoformat()}",
+    )
 
 
 def _managed_token_price(offer_id: str, side: Literal["input", "output"]) -> Quantity:
@@ -127,6 +168,12 @@ class Saas(Section):
     """Fixed fee."""
     onboarding_usd: Usd = sourced("saas.onboarding_usd")
     """One-off fee for implementation."""
+    minimum_usd_per_month: UsdPerMonth = Field(
+        default_factory=lambda data: _minimum_fee(data["plan"])
+    )
+    """Least that is due in a month, whatever the use."""
+    contract_months: Annotated[int, Field(ge=1, le=60)] = 12
+    """Months for which a contract fixes the prices; they change when it is renewed."""
     seats: Count = Field(default_factory=lambda: Quantity.of(0))
     """Seats needed, for plans billed by seat."""
     messages_per_request: Factor = sourced("saas.messages_per_request")
@@ -139,6 +186,17 @@ def _platform_fee(plan_id: str) -> Quantity:
     plan = pricing.saas_plan(plan_id)
     return Quantity(
         value=plan.platform_fee_usd_per_month,
+        unit="USD/month",
+        source=plan.source,
+        as_of=plan.as_of,
+        evidence=plan.evidence,
+    )
+
+
+def _minimum_fee(plan_id: str) -> Quantity:
+    plan = pricing.saas_plan(plan_id)
+    return Quantity(
+        value=(plan.commitment_usd_per_year or 0.0) / 12,
         unit="USD/month",
         source=plan.source,
         as_of=plan.as_of,
@@ -193,6 +251,8 @@ class Training(Section):
     """Runs to settle the settings, besides the evaluation iterations."""
     failed_run_factor: Factor = sourced("training.failed_run_factor")
     """GPU hours paid for over GPU hours of runs that finished."""
+    around_run_share: Share = sourced("training.around_run_share")
+    """Machine hours of tokenising and evaluating for each hour of a run."""
     retrain_months: Months = sourced("training.retrain_months")
     """Months between retrainings, because knowledge and base models age."""
 
@@ -234,6 +294,13 @@ class Owning(Section):
     """What is left of the price after that."""
 
 
+def _serving_speed() -> Quantity:
+    """Actual over predicted throughput of many requests at once, from published measurements."""
+    spread = serving_constants().spread["batched"]
+    provenance = {"source": spread.source, "as_of": spread.as_of, "evidence": spread.evidence}
+    return throughput_spread().model_copy(update={"unit": "factor", **provenance})
+
+
 class Serving(Section):
     """Running a tuned model on your own or rented GPUs."""
 
@@ -249,9 +316,11 @@ class Serving(Section):
     """Weights while serving."""
     price_change_per_year: YearlyChange = sourced("prices.gpu_price_change_per_year")
     """Yearly change of GPU rental prices; both signs have been seen."""
-    speed_factor: Factor = Field(
-        default_factory=lambda: throughput_spread().model_copy(update={"unit": "factor"})
-    )
+    cloud_bill_factor: Factor = sourced("prices.cloud_bill_factor")
+    """Whole cloud bill over its GPU part: storage, network, managed services."""
+    on_call_usd_per_month: UsdPerMonth = sourced("serving.on_call_usd_per_month")
+    """Allowance for engineers on call."""
+    speed_factor: Factor = Field(default_factory=_serving_speed)
     """True over predicted serving speed, from published measurements."""
     spare_replicas: Annotated[int, Field(ge=0, le=100)] = 1
     """Replicas kept beyond what the peak needs, so that one may fail."""
@@ -272,14 +341,33 @@ class Pretrain(Section):
     """Collecting, licensing and cleaning a million tokens of text."""
 
 
+class Staged(Section):
+    """A pilot first, and the decision after it."""
+
+    candidate: Candidate | None = None
+    """The way that the pilot tries; unless given, the one whose pilot is worth most."""
+    pilot_requests: Annotated[Quantity, In("count", 1)] = sourced("staged.pilot_requests")
+    """Labelled requests on which the pilot is judged."""
+    transfer_error: Annotated[Quantity, In("score", -1, 1)] = sourced("staged.transfer_error")
+    """Share answered rightly in the pilot less that in operation, beyond chance."""
+    reused_share: Share = sourced("staged.reused_share")
+    """Share of the pilot's work that the project which follows need not do again."""
+
+
 class Team(Section):
     """The people: what a day costs and how much of it the project gets."""
 
+    country: Annotated[str, AfterValidator(country_code)] = "US"
+    """Where the team works, by name or ISO code: sets wages and employer's costs."""
     wages_usd_per_year: dict[str, Annotated[Quantity, In("USD/year", 0)]] = Field(
         default_factory=dict
     )
-    """Yearly wage by role; roles left out take the sourced default."""
-    load_factor: Factor = sourced("people.load_factor")
+    """Yearly wage by role; roles left out take the sourced default of the country."""
+    wage_growth_per_year: YearlyChange = sourced("people.wage_growth_per_year")
+    """Yearly growth of wages: of those who keep it running and of those who handle requests."""
+    load_factor: Factor = Field(
+        default_factory=lambda data: load_factor(data.get("country", HOME_COUNTRY))
+    )
     """Cost of employment over the wage."""
     overhead_factor: Factor = sourced("people.overhead_factor")
     """Space, tools and management over the cost of employment."""
@@ -290,13 +378,23 @@ class Team(Section):
     availability_share: Share = sourced("people.availability_share")
     """Share of a working day that these people can give to the project."""
     specialists_to_hire: Count = Field(default_factory=lambda: Quantity.of(0))
-    """ML or MLOps people who must be hired before you can train and serve yourself."""
+    """ML or MLOps people who must be found before you can train and serve yourself."""
+    specialists: Literal["hire", "contract"] = "hire"
+    """Whether they are hired, or contracted for the project."""
     hiring_days: Days = sourced("people.hiring_days")
     """Calendar days to hire one."""
+    contracting_days: Days = sourced("people.contracting_days")
+    """Calendar days until a contractor starts."""
+    contractor_usd_per_hour: Annotated[Quantity, In("USD/hour", 0)] = sourced(
+        "people.contractor_usd_per_hour"
+    )
+    """Rate of a contractor."""
+    ramp_up_months: Months = sourced("people.ramp_up_months")
+    """Months in which somebody new works at half speed."""
     recruiting_share_of_wage: Share = sourced("people.recruiting_share_of_wage")
     """Fee and effort of hiring, as a share of the yearly wage."""
 
     @field_validator("wages_usd_per_year", mode="before")
     @classmethod
-    def _all_roles(cls, given: Any) -> Any:
-        return over_defaults(given, pricing.wages(), "role")
+    def _all_roles(cls, given: Any, info: ValidationInfo) -> Any:
+        return over_defaults(given, wages_in(info.data.get("country", HOME_COUNTRY)), "role")

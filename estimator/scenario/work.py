@@ -16,9 +16,15 @@ class Project(Section):
     """Effort, waits and iterations by way and activity; what is left out takes its default."""
 
     overrun_factor: Factor = sourced("project.overrun_factor")
-    """Actual over planned effort and time, from the record of finished IT projects."""
+    """Actual over planned work, black swans apart, from the record of finished IT projects."""
+    black_swan: Annotated[Quantity, In("probability", 0, 1)] = sourced("project.black_swan")
+    """The project overruns by far."""
+    black_swan_factor: Factor = sourced("project.black_swan_factor")
+    """Actual over planned work if it does."""
+    kill_factor: Factor = sourced("project.kill_factor")
+    """Actual over planned work at which a project is cut down to size."""
     small_work_overrun_share: Share = sourced("project.small_work_overrun_share")
-    """How much of that (as a power) short, cancellable work suffers: buying and prompting."""
+    """How much of that (as a power) short, cancellable work suffers: buying, prompting, pilots."""
     effort_days: dict[str, dict[str, Effort]] = Field(default_factory=dict)
     """Person-days by way and activity."""
     wait_days: dict[str, dict[str, Wait]] = Field(default_factory=dict)

@@ -4,11 +4,11 @@ A replica decodes a batch of sequences together and takes in a new one whenever 
 (continuous batching: Yu et al., "Orca", OSDI 2022; paged KV cache: Kwon et al., arXiv 2309.06180).
 In the steady state each request costs the GPUs one prefill and output x step / batch seconds, and
 a user waits for step + batch x prefill / output seconds per token.
-Left out: prompt caching, and the adapters' own products (a few per cent of the base's).
+Left out: the adapters' own products (a few per cent of the base's).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import partial
 
 import numpy as np
@@ -18,6 +18,7 @@ from estimator.quantity import FloatArray
 from estimator.serving.constants import Stack
 from estimator.serving.hardware import ReplicaHardware
 from estimator.serving.model import HALF_BYTES, ServedModel, kv_cache_bytes
+from estimator.serving.queueing import kingman_wait_seconds
 from estimator.serving.steps import (
     cache_shards,
     decode_step_seconds,
@@ -79,6 +80,32 @@ class ReplicaCapacity:
     refusal: NDArray[np.str_]
     """Empty, or the limit that a single sequence already breaks: memory, tpot or ttft."""
 
+    def at(self, chosen: NDArray[np.int64]) -> "ReplicaCapacity":
+        """The same at some positions of the last axis, which every field is given in full."""
+        shape = self.requests_per_second.shape
+        memory = {
+            field.name: np.broadcast_to(getattr(self.memory, field.name), shape)[..., chosen]
+            for field in fields(ServingMemory)
+        }
+        others = {
+            field.name: np.broadcast_to(getattr(self, field.name), shape)[..., chosen]
+            for field in fields(ReplicaCapacity)
+            if field.name != "memory"
+        }
+        return ReplicaCapacity(memory=ServingMemory(**memory), **others)
+
+    def slowed(self, requests_per_second: FloatArray, speed: FloatArray) -> "ReplicaCapacity":
+        """The same where everything takes 1 / speed of its time, at a given rate before that."""
+        rate = requests_per_second * speed
+        return replace(
+            self,
+            requests_per_second=rate,
+            output_tokens_per_second=self.output_tokens_per_second * speed,
+            total_tokens_per_second=self.total_tokens_per_second * speed,
+            ttft_seconds=self.ttft_seconds / speed,
+            tpot_seconds=self.tpot_seconds / speed,
+        )
+
 
 def serving_memory(
     model: ServedModel,
@@ -117,6 +144,7 @@ def steady_state(
     batch: ArrayLike,
     input_tokens: ArrayLike,
     output_tokens: ArrayLike,
+    cached_share: ArrayLike = 0.0,
 ) -> Load:
     """Requests per second and latencies of a replica that always decodes `batch` sequences.
 
@@ -128,10 +156,12 @@ def steady_state(
     output = np.maximum(np.asarray(output_tokens, dtype=np.float64), 1.0)
     context = mean_context_tokens(input_tokens, output)
     step = decode_step_seconds(model, hardware, stack, batch=batch, context_tokens=context)
-    prefill = prefill_seconds(model, hardware, stack, input_tokens)
+    prefill = prefill_seconds(model, hardware, stack, input_tokens, cached_share=cached_share)
     cycle = output * step + batch * prefill
     prefill_share = batch * prefill / cycle
-    waiting = prefill * prefill_share / (2.0 * (1.0 - prefill_share))
+    waiting = kingman_wait_seconds(
+        prefill_share, prefill, arrival_variation=1.0, service_variation=0.0
+    )
     return Load(
         requests_per_second=batch / cycle,
         ttft_seconds=step + prefill + waiting,
@@ -149,6 +179,7 @@ def replica_capacity(
     ttft_seconds: ArrayLike = np.inf,
     tpot_seconds: ArrayLike = np.inf,
     adapters_bytes: ArrayLike = 0.0,
+    cached_share: ArrayLike = 0.0,
 ) -> ReplicaCapacity:
     """The steady state at the largest batch within memory, TTFT and TPOT limits and `max_batch`.
 
@@ -163,6 +194,7 @@ def replica_capacity(
         stack,
         input_tokens=input_tokens,
         output_tokens=output_tokens,
+        cached_share=cached_share,
     )
     memory_at = partial(
         serving_memory,
@@ -181,8 +213,8 @@ def replica_capacity(
             load.ttft_seconds > np.asarray(ttft_seconds),
         ]
 
-    inputs = (hardware.gpus, input_tokens, output_tokens, ttft_seconds, tpot_seconds)
-    shape = np.broadcast_shapes(*(np.shape(x) for x in (*inputs, adapters_bytes)))
+    inputs = (hardware.gpus, model.weights_bytes, input_tokens, output_tokens, ttft_seconds)
+    shape = np.broadcast_shapes(*(np.shape(x) for x in (*inputs, tpot_seconds, adapters_bytes)))
     batch = _largest(lambda b: ~np.any(faults_at(b), axis=0), stack.max_batch, shape)
     at_least_one = np.maximum(batch, 1.0)
     load = load_at(batch=at_least_one)
@@ -201,14 +233,14 @@ def replica_capacity(
 
 
 def _largest(
-    allowed: Callable[[FloatArray], NDArray[np.bool_]], limit: int, shape: tuple[int, ...]
+    allowed: Callable[[FloatArray], NDArray[np.bool_]], limit: FloatArray, shape: tuple[int, ...]
 ) -> FloatArray:
     """The largest whole number up to `limit` that is allowed (0: not even 1), bit by bit.
 
     Whatever is below an allowed number must be allowed too.
     """
     batch = np.zeros(shape)
-    for bit in reversed(range(limit.bit_length())):
+    for bit in reversed(range(int(np.max(limit)).bit_length())):
         trial = batch + 2**bit
         batch = np.where((trial <= limit) & allowed(trial), trial, batch)
     return batch

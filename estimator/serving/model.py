@@ -9,8 +9,9 @@ from estimator.errors import InputError
 from estimator.llm.architecture import Architecture, Layer
 from estimator.llm.parameters import count_parameters
 from estimator.quantity import FloatArray
-from estimator.serving.constants import Arithmetic, weight_format
+from estimator.serving.constants import Arithmetic, WeightFormat, weight_format
 
+FloatNumber = float | FloatArray
 HALF_BYTES = 2.0  # bf16 or fp16: what serving programs keep unless told otherwise
 
 
@@ -18,46 +19,57 @@ HALF_BYTES = 2.0  # bf16 or fp16: what serving programs keep unless told otherwi
 class CacheGroup:
     """Layers whose KV cache grows alike."""
 
-    bytes_per_token: float
+    bytes_per_token: FloatNumber
     """Cache bytes that one token adds, all layers of the group."""
-    attention_flops_per_token_pair: float
+    attention_flops_per_token_pair: FloatNumber
     """Forward FLOPs for one query token and one token that it sees, all layers of the group."""
-    window: float
+    query_heads_per_kv_head: FloatNumber
+    """By how much a cache copied out to every query head is larger."""
+    window: FloatNumber
     """Tokens that a query sees back; infinite for full attention."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedModel:
-    """A model in the format it is served in."""
+    """A model in the format it is served in; each number may be an array over models."""
 
     id: str
-    weights_bytes: float
+    weights_bytes: FloatNumber
     """All weights in GPU memory, embedding table included."""
-    shared_read_bytes: float
+    shared_read_bytes: FloatNumber
     """Weights that every step reads: all but the routed experts and the embedding table."""
-    expert_read_bytes: float
+    expert_read_bytes: FloatNumber
     """Weights of all routed experts of all layers."""
-    experts: int
+    quantised_shared_weights: FloatNumber
+    """Weights below 16 bits among those that every step reads."""
+    quantised_expert_weights: FloatNumber
+    """The same among the routed experts."""
+    weight_only: FloatNumber
+    """1 where they are unpacked before each product, on any GPU."""
+    experts: FloatNumber
     """Routed experts per layer; 0 in a dense model."""
-    experts_per_token: int
-    layer_flops_per_token: float
+    experts_per_token: FloatNumber
+    layer_flops_per_token: FloatNumber
     """Forward matmul FLOPs of the layers for one token (attention products apart)."""
-    head_flops_per_token: float
+    head_flops_per_token: FloatNumber
     """Forward FLOPs of the output head for one position."""
     cache_groups: tuple[CacheGroup, ...]
-    cache_shards: int
+    cache_shards: FloatNumber
     """Largest tensor-parallel degree that still splits the KV cache; 1 for latent attention."""
-    num_layers: int
-    hidden_size: int
-    vocab_size: int
-    mlp_width: int
+    num_layers: FloatNumber
+    hidden_size: FloatNumber
+    vocab_size: FloatNumber
+    mlp_width: FloatNumber
     """Inner MLP values per token of the widest layer."""
     arithmetic: Arithmetic
     """Number format of the matrix products on GPUs that have it."""
 
 
 def served_model(
-    architecture: Architecture, *, weights: str = "bf16", cache_bytes_per_value: float = HALF_BYTES
+    architecture: Architecture,
+    *,
+    weights: str | WeightFormat = "bf16",
+    cache_bytes_per_value: float = HALF_BYTES,
 ) -> ServedModel:
     """The bytes and FLOPs of `architecture` with its layers stored in format `weights`.
 
@@ -70,19 +82,23 @@ def served_model(
             f"model {architecture.id}: kind {architecture.kind} cannot be served as a chat model; "
             "choose a decoder with an output head"
         )
-    stored = weight_format(weights)
+    stored = weight_format(weights) if isinstance(weights, str) else weights
     count = count_parameters(architecture)
     quantised = sum(_quantised_weights(layer) * layer.count for layer in architecture.layers)
     experts = sum(_expert_weights(layer) * layer.count for layer in architecture.layers)
     weights_bytes = count.total * HALF_BYTES - quantised * (HALF_BYTES - stored.bytes_per_weight)
     tables = 0 if architecture.tied_embeddings else count.embedding
     expert_bytes = experts * stored.bytes_per_weight
+    narrow = stored.bytes_per_weight < HALF_BYTES
     moe_layers = [layer for layer in architecture.layers if layer.is_moe]
     return ServedModel(
         id=architecture.id,
         weights_bytes=weights_bytes,
         shared_read_bytes=weights_bytes - expert_bytes - tables * HALF_BYTES,
         expert_read_bytes=expert_bytes,
+        quantised_shared_weights=float(quantised - experts) * narrow,
+        quantised_expert_weights=float(experts) * narrow,
+        weight_only=float(stored.unpacked),
         experts=max((layer.experts for layer in moe_layers), default=0),
         experts_per_token=max((layer.experts_per_token for layer in moe_layers), default=0),
         layer_flops_per_token=2.0
@@ -122,6 +138,7 @@ def _cache_groups(architecture: Architecture, bytes_per_value: float) -> tuple[C
             CacheGroup(
                 bytes_per_token=attention.cache_width * bytes_per_value * layer.count,
                 attention_flops_per_token_pair=pair_flops * layer.count,
+                query_heads_per_kv_head=attention.heads / attention.kv_heads,
                 window=float(attention.window or np.inf),
             )
         )
@@ -134,10 +151,24 @@ def kv_cache_bytes(model: ServedModel, context_tokens: ArrayLike) -> FloatArray:
     Keys and values (or the latent) of every layer; a sliding window keeps its last tokens only.
     Source: Pope et al., "Efficiently Scaling Transformer Inference", arXiv 2211.05102, section 3.
     """
+    return _cache_bytes(model, context_tokens, np.asarray(0.0))
+
+
+def cache_read_bytes(
+    model: ServedModel, context_tokens: ArrayLike, expanded: ArrayLike
+) -> FloatArray:
+    """Bytes that one step moves for one sequence's attention: the cache, or where `expanded` is 1
+    its copy for every query head.
+    """
+    return _cache_bytes(model, context_tokens, np.asarray(expanded))
+
+
+def _cache_bytes(model: ServedModel, context_tokens: ArrayLike, expanded: FloatArray) -> FloatArray:
     context = np.asarray(context_tokens, dtype=np.float64)
     total = np.zeros_like(context)
     for group in model.cache_groups:
-        total = total + group.bytes_per_token * np.minimum(context, group.window)
+        copies = 1.0 + expanded * (group.query_heads_per_kv_head - 1.0)
+        total = total + group.bytes_per_token * copies * np.minimum(context, group.window)
     return total
 
 
@@ -156,13 +187,21 @@ def prefill_attention_flops(model: ServedModel, prompt_tokens: ArrayLike) -> Flo
 
 
 def read_bytes(model: ServedModel, batch: ArrayLike) -> FloatArray:
-    """Weight bytes that one decode step of `batch` sequences reads, all GPUs together.
+    """Weight bytes that one decode step of `batch` sequences reads, all GPUs together."""
+    touched = experts_touched_share(model, batch)
+    return np.asarray(model.shared_read_bytes + model.expert_read_bytes * touched)
 
-    Of E experts a token uses k; if routing is even, a batch of B tokens touches
-    E (1 - (1 - k/E)^B) of them.
+
+def quantised_weights(model: ServedModel, batch: ArrayLike) -> FloatArray:
+    """Weights below 16 bits that one decode step of `batch` sequences reads."""
+    touched = experts_touched_share(model, batch)
+    return np.asarray(model.quantised_shared_weights + model.quantised_expert_weights * touched)
+
+
+def experts_touched_share(model: ServedModel, batch: ArrayLike) -> FloatArray:
+    """Share of the routed experts that a batch of B tokens touches; 0 in a dense model.
+
+    Of E experts a token uses k; if routing is even, a batch touches 1 - (1 - k/E)^B of them.
     """
-    batch = np.asarray(batch, dtype=np.float64)
-    if not model.experts:
-        return np.full_like(batch, model.shared_read_bytes)
-    touched = 1.0 - (1.0 - model.experts_per_token / model.experts) ** batch
-    return model.shared_read_bytes + model.expert_read_bytes * touched
+    used = np.asarray(model.experts_per_token) / np.maximum(model.experts, 1.0)
+    return np.asarray(1.0 - (1.0 - used) ** np.asarray(batch, dtype=np.float64))

@@ -30,6 +30,8 @@ class Block:
 
     def run(self, x: Tensor) -> Tensor:
         """The layer's output for its input x."""
+        if self.layer.branches == 1:
+            return self._alone(x)
         if self.layer.attention is None:
             return op.add(self.tape, x, self._mixer(self._first_norm(x)))
         if self.layer.is_parallel:
@@ -44,6 +46,14 @@ class Block:
         if self.setup.code.keeps_branch:
             self.tape.touch(attended)
         return self._norm(op.add(self.tape, x, mixed), place.after_mlp_sum)
+
+    def _alone(self, x: Tensor) -> Tensor:
+        """A layer of one branch: attention, a scan or an MLP."""
+        normed = self._first_norm(x)
+        if self.layer.attention is not None:
+            return op.add(self.tape, x, self._attention(normed, self.layer.attention))
+        scans = any(m.role == "mixer" for m in self.layer.linears)
+        return op.add(self.tape, x, self._mixer(normed) if scans else self._mlp(normed))
 
     def _parallel(self, x: Tensor) -> Tensor:
         """Attention and MLP side by side on the same input."""

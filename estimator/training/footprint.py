@@ -284,7 +284,9 @@ def undominated(totals: FloatArray) -> list[int]:
     """Rows that no other row equals or exceeds in every column (the first of equal rows)."""
     order = np.argsort(-totals.sum(axis=1), kind="stable")
     kept: list[int] = []
+    rows = np.empty_like(totals)
     for i in order:
-        if not any(bool((totals[j] >= totals[i]).all()) for j in kept):
+        if not (rows[: len(kept)] >= totals[i]).all(axis=1).any():
+            rows[len(kept)] = totals[i]
             kept.append(int(i))
     return kept

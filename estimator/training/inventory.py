@@ -119,6 +119,12 @@ class Inventory:
         return max((x.experts_per_token for x in self.architecture.layers), default=0)
 
     @property
+    def expert_width(self) -> int:
+        """Values of a token that reach an expert: the hidden state, or a narrower projection."""
+        entering = (x.inputs for x, _ in self.of_role(expert=True) if x.reads != "hidden")
+        return max(entering, default=0)
+
+    @property
     def expert_share(self) -> float:
         """Share of a layer's experts that one token uses; 1 in a dense model."""
         experts = max((x.experts for x in self.architecture.layers), default=0)
@@ -137,10 +143,32 @@ class Inventory:
         return sum(a.heads * n for a, n in attentions if a is not None)
 
     @property
-    def elementwise_values(self) -> float:
-        """Values per token that the element-wise kernels of a forward pass read and write."""
+    def branches(self) -> int:
+        """Residual branches, all layers added up: two in a usual layer."""
+        return sum(x.branches * x.count for x in self.architecture.layers)
+
+    @property
+    def scan_flops_per_token(self) -> float:
+        """Products of the recurrences of a forward pass, all layers added up."""
+        scans = [(x.scan, x.count) for x in self.architecture.layers]
+        return sum(scan.flops_per_token * n for scan, n in scans if scan is not None)
+
+    @property
+    def stream_values(self) -> float:
+        """Values per token that norms and residuals of a forward pass read and write."""
         hidden = self.architecture.hidden_size
-        return sum(elementwise_values(x, hidden) * x.count for x in self.architecture.layers)
+        return sum(stream_values(x, hidden) * x.count for x in self.architecture.layers)
+
+    @property
+    def inner_values(self) -> float:
+        """Values per token that all other element-wise kernels of a forward pass move."""
+        return sum(inner_values(x) * x.count for x in self.architecture.layers)
+
+    @property
+    def scan_values(self) -> float:
+        """Values per token that the recurrences of a forward pass read and write."""
+        scans = [(x.scan, x.count) for x in self.architecture.layers]
+        return sum(scan.values_per_token * n for scan, n in scans if scan is not None)
 
     def inverse_width(self, tensor_parallel: int, *, expert: bool) -> float:
         """Mean of 1 / (narrower side), weighted by FLOPs, with one side split over ranks."""
@@ -152,18 +180,26 @@ class Inventory:
         return tensor_parallel * inverse / total
 
 
-def elementwise_values(layer: Layer, hidden: int) -> float:
-    """Values per token that one layer's element-wise kernels read and write forward.
+def stream_values(layer: Layer, hidden: int) -> float:
+    """Values per token that one layer's norms and residuals read and write forward.
 
-    One fused kernel each: a norm reads and writes; a residual (two branches) reads two and writes
-    one; an activation reads one, or two if gated, and writes one; rotation reads and writes queries
-    and keys; experts gather and scatter each token's copies.
+    One fused kernel each: a norm reads and writes; each branch's residual reads two and writes one.
     """
     norms = 2.0 * sum(norm.values_per_token for norm in layer.norms)
+    return norms + 3.0 * layer.branches * hidden
+
+
+def inner_values(layer: Layer) -> float:
+    """Values per token that the element-wise kernels inside one layer's branches move forward.
+
+    One fused kernel each: an activation reads one, or two if gated, and writes one; rotation reads
+    and writes queries and keys; experts gather and scatter each token's copies.
+    """
     activation = (3.0 if layer.gated else 2.0) * layer.mlp_width
-    experts = 4.0 * layer.experts_per_token * hidden
+    entering = (x.inputs for x in layer.linears if x.role == "expert" and x.reads != "hidden")
+    experts = 4.0 * layer.experts_per_token * max(entering, default=0)
     rotary = 0.0
     if layer.attention is not None:
         heads = layer.attention.heads + layer.attention.kv_heads
         rotary = 2.0 * heads * layer.attention.rotary_dim
-    return norms + 6.0 * hidden + activation + experts + rotary
+    return activation + experts + rotary

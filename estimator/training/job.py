@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from estimator.dataset import DatasetProfile, SequenceFit
 from estimator.errors import InputError
+from estimator.hardware.calibration import Calibration
 from estimator.hardware.cluster import Cluster
 from estimator.llm.architecture import Architecture
 from estimator.quantity import Quantity
@@ -28,6 +29,8 @@ class Job:
     recipe: TrainingRecipe
     cluster: Cluster
     price_usd_per_gpu_hour: Quantity
+    calibration: Calibration | None = None
+    """Of the machine; None: the shipped one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,15 +86,17 @@ def plan_job(
     *,
     epochs: Quantity,
     price_usd_per_gpu_hour: Quantity,
+    calibration: Calibration | None = None,
 ) -> JobEstimate:
     """The estimate of the fastest recipe that fits and is as wished, or what would fit instead."""
     job = Job(
         architecture=architecture,
         dataset=dataset,
         epochs=epochs,
-        recipe=complete_recipe(architecture, cluster, wish, dataset),
+        recipe=complete_recipe(architecture, cluster, wish, dataset, calibration),
         cluster=cluster,
         price_usd_per_gpu_hour=price_usd_per_gpu_hour,
+        calibration=calibration,
     )
     return estimate_job(job)
 
@@ -113,6 +118,7 @@ def estimate_job(job: Job) -> JobEstimate:
         epochs=job.epochs,
         price_usd_per_gpu_hour=job.price_usd_per_gpu_hour,
         useful_token_share=filling.useful_token_share,
+        calibration=job.calibration,
     )
     return JobEstimate(
         job=job,

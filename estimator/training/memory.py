@@ -18,13 +18,14 @@ from numpy.typing import ArrayLike, NDArray
 from estimator.llm.architecture import Architecture
 from estimator.quantity import FloatArray
 from estimator.training.families import code_of
-from estimator.training.footprint import PARTS, Stage, State, part, peaks
+from estimator.training.footprint import PARTS, Stage, part, peaks
 from estimator.training.operations import Dispatch
 from estimator.training.overheads import Range, overheads
 from estimator.training.recipe import TrainingRecipe
-from estimator.training.setup import setup_of
+from estimator.training.setup import Setup, setup_of
 from estimator.training.states import (
     PEFT_STACKS,
+    ByIdentity,
     StateBytes,
     accumulates_unsharded,
     gradient_itemsize,
@@ -115,11 +116,11 @@ def estimate_memory(
     batch, sequence = np.broadcast_arrays(batch, np.asarray(length, dtype=float))
     shape = batch.shape
     values = _values(recipe, np.atleast_1d(batch).ravel(), np.atleast_1d(sequence).ravel())
-    form = recipe.model_copy(update=_FIXED)
+    form = _form(recipe)
     tensors = np.zeros((len(values), len(PARTS)))
     moments = np.zeros(len(values), dtype=np.intp)
     for narrow, chosen in _by_narrow_windows(architecture, recipe, sequence.ravel()):
-        rows = _rows(_Key(architecture), form, gpus, dispatch, narrow)
+        rows = _rows(ByIdentity(architecture), form, gpus, dispatch, narrow)
         tensors[chosen], moments[chosen] = _largest(rows, values[chosen])
     by_part = dict(zip(PARTS, tensors.T.reshape(len(PARTS), *shape), strict=True))
     parts = _parts(rows.fixed, by_part, moments.reshape(shape))
@@ -137,23 +138,20 @@ def _values(recipe: TrainingRecipe, batch: FloatArray, sequence: FloatArray) -> 
     return values
 
 
-_FIXED = {"micro_batch": 1, "sequence_length": 1}
-"""Fields on which the form of the states does not depend."""
+def _form(recipe: TrainingRecipe) -> TrainingRecipe:
+    """The recipe less what the form of the states does not depend on.
 
-
-class _Key:
-    """An architecture compared by identity, which spares hashing its whole inventory."""
-
-    __slots__ = ("architecture",)
-
-    def __init__(self, architecture: Architecture) -> None:
-        self.architecture = architecture
-
-    def __hash__(self) -> int:
-        return id(self.architecture)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and other.architecture is self.architecture
+    Accumulation counts as far as gradients add up and a pipeline fills.
+    """
+    most = max(2, recipe.pipeline_parallel)
+    accumulation = min(recipe.gradient_accumulation, most)
+    return recipe.model_copy(
+        update={
+            "micro_batch": 1,
+            "sequence_length": 1,
+            "gradient_accumulation": accumulation,
+        }
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,30 +193,42 @@ def _by_narrow_windows(
     return [(frozenset(int(w) for w in ordered[:n]), count == n) for n in np.unique(count).tolist()]
 
 
-@lru_cache(maxsize=1024)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Replayed:
+    """Candidate states of the passes: bytes (states x parts x basis) and moments."""
+
+    bytes: FloatArray
+    moments: NDArray[np.intp]
+
+
+@lru_cache(maxsize=512)
+def _replayed(key: ByIdentity, setup: Setup, stage: Stage | None) -> _Replayed:
+    """The replays of a stage, which are the same for any number of GPUs that share the states."""
+    found = peaks(key.architecture, setup, stage)
+    return _Replayed(
+        bytes=np.array([state.bytes for state in found]),
+        moments=np.array([MOMENTS.index(state.moment) for state in found]),
+    )
+
+
+@lru_cache(maxsize=8192)
 def _rows(
-    key: _Key, recipe: TrainingRecipe, gpus: int, dispatch: Dispatch, narrow: frozenset[int]
+    key: ByIdentity, recipe: TrainingRecipe, gpus: int, dispatch: Dispatch, narrow: frozenset[int]
 ) -> _Rows:
     """The states of a recipe that can be the peak, gradients as they are kept on one GPU."""
     architecture = key.architecture
     setup = setup_of(architecture, recipe, dispatch=dispatch, narrow_windows=narrow)
     states = state_bytes(architecture, recipe, gpus=gpus)
-    found = [
-        State(
-            moment=state.moment,
-            bytes=_kept_gradients(
-                state.bytes, recipe, setup.numerics.weight_itemsize, states, gpus
-            ),
-        )
-        for stage in _stages(architecture, recipe)
-        for state in peaks(architecture, setup, stage)
-    ]
+    passes = [_replayed(key, setup, stage) for stage in _stages(architecture, recipe)]
+    itemsize = setup.numerics.weight_itemsize
+    kept = [_kept_gradients(found.bytes, recipe, itemsize, states, gpus) for found in passes]
     step = part("gradients", per("1", states.gradients))
-    table = np.array([state.bytes for state in found] + [step])
-    moments = [MOMENTS.index(state.moment) for state in found] + [MOMENTS.index("optimizer")]
+    table = np.concatenate([*kept, step[None]])
+    moments = np.concatenate([*(x.moments for x in passes), [MOMENTS.index("optimizer")]])
     totals = table.sum(axis=1)
-    totals[:, 0] += [_extra(states, m) for m in moments]
-    return _Rows(fixed=states, totals=totals, parts=table, moments=np.array(moments))
+    extra = np.array([_extra(states, moment) for moment in range(len(MOMENTS))])
+    totals[:, 0] += extra[moments]
+    return _Rows(fixed=states, totals=totals, parts=table, moments=moments)
 
 
 def _extra(states: StateBytes, moment: int) -> float:
@@ -229,24 +239,24 @@ def _extra(states: StateBytes, moment: int) -> float:
 
 
 def _kept_gradients(
-    state: FloatArray, recipe: TrainingRecipe, itemsize: int, states: StateBytes, gpus: int
+    found: FloatArray, recipe: TrainingRecipe, itemsize: int, states: StateBytes, gpus: int
 ) -> FloatArray:
-    """Gradients of a pass (`itemsize` bytes each) as they are kept.
+    """The states of a pass with its gradients (`itemsize` bytes each) as they are kept.
 
     In the type that the optimizer reads, scattered under ZeRO-2 and 3, and whole from the second
     micro-batch on where they accumulate; under FSDP these are the exchange's buffers, which hold
     them until the last micro-batch. Offloaded parameters take their gradients with them.
     """
     row = PARTS.index("gradients")
-    kept = state.copy()
+    kept = found.copy()
     if not recipe.has_adapters:
-        kept[row] *= gradient_itemsize(recipe) / itemsize
+        kept[:, row] *= gradient_itemsize(recipe) / itemsize
     if recipe.sharding in ("zero2", "zero3"):
-        kept[row] /= recipe.data_parallel(gpus) * recipe.context_parallel
+        kept[:, row] /= recipe.data_parallel(gpus) * recipe.context_parallel
     if recipe.offload == "parameters" or accumulates_unsharded(recipe):
-        kept[row] = 0.0
+        kept[:, row] = 0.0
     elif recipe.gradient_accumulation > 1 or recipe.optimizer_in_backward:
-        kept[row] = per("1", states.gradients)
+        kept[:, row] = per("1", states.gradients)
     return kept
 
 

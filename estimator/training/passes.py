@@ -11,7 +11,11 @@ from estimator.training.recipe import TrainingRecipe
 
 SCORE_BYTES = 8.0  # an eager pass writes and reads each score before and after the softmax
 BACKWARD_PASSES = 2.0  # element-wise work backward, in forward passes
-ADAPTER_RECOMPUTE_SHARE = 0.25  # recomputation of an adapter over its forward and backward
+BRANCH_RECOMPUTE_SHARE = 0.5  # recomputation over forward and backward where the two are alike
+NARROW_BYTES = 6.0
+"""Bytes per value of making an FP8 or FP4 input: read for its maximum and again to be cast (16
+bits each), written as it is and transposed. Forward it is the input, backward the gradient of the
+output (Micikevicius et al., "FP8 Formats for Deep Learning", arXiv 2209.05433)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,16 +23,20 @@ class PassWork:
     """Work of some passes over one micro-batch on one GPU; numbers or arrays."""
 
     matmul_flops: FloatArray
-    """Matrices of the layers but routed experts."""
+    """Matrices of the layers but those in `expert_flops`."""
     expert_flops: FloatArray
+    """Grouped products: routed experts, unless they are quantised."""
     head_flops: FloatArray
     adapter_flops: FloatArray
     attention_flops: FloatArray
-    """Score and value products that a kernel executes; all of them in an eager one."""
+    """Score and value products that a kernel executes, all of them in an eager one; and the
+    products of a scan."""
     matmul_bytes: FloatArray
     """Matrices, and their inputs and outputs, as the products read and write them."""
     elementwise_bytes: FloatArray
     """Norms, activations, residuals and rotation, each in one kernel."""
+    scan_bytes: FloatArray
+    """The recurrences of state-space layers, with what stands around them, each in one kernel."""
     score_bytes: FloatArray
     """Scores written and read by an eager kernel; a fused one keeps them on the chip."""
     logits: FloatArray
@@ -57,8 +65,8 @@ class _Repeats:
     matrices: float
     others: float
     scores: float
-    adapters: float
-    """In forward-and-backward passes."""
+    branches: float
+    """In forward-and-backward passes: what goes over inputs forward and gradients backward."""
     logits: float
     """In forward-and-backward passes."""
 
@@ -99,9 +107,9 @@ def pass_set(inventory: Inventory, recipe: TrainingRecipe, batch: FloatArray) ->
         return _pass_work(inventory, recipe, flops, part, repeats)
 
     return PassSet(
-        forward=work(forward, _Repeats(matrices=1, others=1, scores=1, adapters=0.5, logits=0.5)),
+        forward=work(forward, _Repeats(matrices=1, others=1, scores=1, branches=0.5, logits=0.5)),
         training=work(
-            training, _Repeats(matrices=matrices, others=both, scores=both, adapters=1, logits=1)
+            training, _Repeats(matrices=matrices, others=both, scores=both, branches=1, logits=1)
         ),
         recompute=work(
             recompute,
@@ -109,7 +117,7 @@ def pass_set(inventory: Inventory, recipe: TrainingRecipe, batch: FloatArray) ->
                 matrices=again,
                 others=again,
                 scores=scores_again,
-                adapters=again * ADAPTER_RECOMPUTE_SHARE,
+                branches=again * BRANCH_RECOMPUTE_SHARE,
                 logits=0,
             ),
         ),
@@ -144,6 +152,29 @@ def value_bytes(recipe: TrainingRecipe) -> float:
     return 4.0 if recipe.precision == "fp32" else 2.0
 
 
+def elementwise_bytes(inventory: Inventory, recipe: TrainingRecipe) -> float:
+    """Bytes per token that the element-wise kernels of a forward pass read and write.
+
+    FP32 weights keep the residual stream and its norms in FP32 (`amp`, too).
+    """
+    stream = 4.0 if recipe.precision in ("fp32", "amp") else 2.0
+    inner = value_bytes(recipe) * inventory.inner_values
+    return stream * inventory.stream_values + inner
+
+
+def cast_bytes(recipe: TrainingRecipe) -> float:
+    """Bytes per weight and pass that autocast moves to make 16-bit copies of FP32 weights.
+
+    ZeRO-3 gathers copies, and each rank casts its own part alone.
+    """
+    return 6.0 if recipe.precision == "amp" and recipe.sharding != "zero3" else 0.0
+
+
+def narrow_bytes(recipe: TrainingRecipe) -> float:
+    """Bytes per input or output value of a matrix that FP8 and FP4 casts move."""
+    return NARROW_BYTES if recipe.matmul_format else 0.0
+
+
 def _forward_matrices(flops: FlopCount) -> FloatArray:
     return flops.forward - flops.forward_attention - flops.forward_adapters
 
@@ -173,6 +204,12 @@ def _flops_by_pass(flops: FlopCount, matrix_passes: float) -> tuple[_Flops, _Flo
     return forward, training, recompute
 
 
+def _grouped_flops(flops: FlopCount, recipe: TrainingRecipe) -> FloatArray:
+    """Forward FLOPs of grouped products; 4-bit experts are unpacked and multiplied one by one."""
+    none = np.zeros_like(flops.tokens)
+    return none if recipe.method == "qlora" else flops.forward_matmul.get("expert", none)
+
+
 def _pass_work(
     inventory: Inventory,
     recipe: TrainingRecipe,
@@ -182,23 +219,26 @@ def _pass_work(
 ) -> PassWork:
     tokens, gpus, size = flops.tokens, recipe.model_parallel, value_bytes(recipe)
     layers = _forward_matrices(flops) - flops.forward_head
-    experts = flops.forward_matmul.get("expert", np.zeros_like(layers)) / layers
+    experts = _grouped_flops(flops, recipe) / layers
     weights = inventory.matrices.split(recipe)
     quantised = inventory.quantised.split(recipe) if recipe.method == "qlora" else 0.0
     values = tokens * inventory.values_per_token / gpus
     eager = recipe.attention == "eager"
     scores = tokens * recipe.sequence_length * inventory.heads * eager
     head = inventory.architecture.head
+    scan = tokens * inventory.scan_flops_per_token
     return PassWork(
         matmul_flops=part.layers * (1.0 - experts) / gpus,
         expert_flops=part.layers * experts / gpus,
         head_flops=part.head / gpus,
         adapter_flops=part.adapters / gpus,
-        attention_flops=part.attention / gpus,
-        matmul_bytes=repeats.matrices * size * (values + weights),
-        elementwise_bytes=repeats.others * size * tokens * inventory.elementwise_values / gpus,
+        attention_flops=(part.attention + repeats.others * scan) / gpus,
+        matmul_bytes=repeats.matrices * (size * (values + weights) + cast_bytes(recipe) * weights)
+        + repeats.branches * narrow_bytes(recipe) * values,
+        elementwise_bytes=repeats.others * tokens * elementwise_bytes(inventory, recipe) / gpus,
+        scan_bytes=repeats.others * size * tokens * inventory.scan_values / gpus,
         score_bytes=repeats.scores * SCORE_BYTES * scores / gpus,
         logits=repeats.logits * tokens * (head.outputs if head else 0) / gpus,
-        adapter_values=repeats.adapters * tokens * inventory.adapter_values_per_token / gpus,
+        adapter_values=repeats.branches * tokens * inventory.adapter_values_per_token / gpus,
         dequantised_weights=np.asarray(repeats.matrices * quantised),
     )

@@ -20,20 +20,18 @@ import numpy as np
 
 from estimator.hardware.calibration import Calibration, Entry, Knowledge, Spread
 from estimator.quantity import FloatArray
-from estimator.training.calibrate import Batch, batch, predict
+from estimator.training.calibrate import Batch, LogRate, Place, batch
 from estimator.training.published import Measurement
 
 SPREAD_FILE = Path(__file__).parent / "data" / "recalibration.json"
-NOISE = 0.08
-"""Sd of ln(tokens/s) that the best parameters leave: 0.06 between equal runs, and the form."""
+NOISE = 0.06
+"""Sd of ln(tokens/s) between equal runs of one user's."""
 LARGEST_SHIFT = 1.5
 """Prior standard deviations that a parameter may move: the Jacobian holds near its point only."""
 LARGEST_MISFIT = 12.0
 """Mean square of the rows' residuals, in units of what prior and noise allow, up to which rows
 agree among themselves: seven in eight groups of published rows of one source lie below 6."""
-STEP = 0.02  # of a logarithm, for the numerical derivative
 SCALE = "stack_factor"
-Place = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +60,7 @@ def recalibrate(calibration: Calibration, measurements: Sequence[Measurement]) -
         return calibration
     rows = batch(measurements, calibration.values)
     linear = _linear(calibration, rows)
-    agreed = misfit(linear) <= LARGEST_MISFIT
+    agreed = len(rows) == 1 or misfit(linear) <= LARGEST_MISFIT
     if agreed:
         shifts, variances = _posterior(linear, linear.variances, NOISE)
     else:
@@ -124,23 +122,12 @@ def _moved(
 def _linear(calibration: Calibration, rows: Batch) -> _Linear:
     """The rows' sensitivity to every entry that they read, by forward differences."""
     entries = dict(_entries(calibration, rows))
-    table = {name: dict(held) for name, held in calibration.values.items()}
-    for (name, key), entry in entries.items():
-        table[name][key] = entry.value
-
-    def log_rate() -> FloatArray:
-        return np.asarray(np.log(predict(rows, table).tokens_per_second_per_gpu))
-
-    base = log_rate()
-    columns = []
-    for (name, key), entry in entries.items():
-        table[name][key] = entry.value * float(np.exp(STEP))
-        columns.append((log_rate() - base) / STEP)
-        table[name][key] = entry.value
+    rate = LogRate.of(rows, tuple(entries), calibration)
+    here = np.log([entry.value for entry in entries.values()])
     return _Linear(
         entries=entries,
-        jacobian=np.array(columns).T,
-        residuals=np.log(rows.measured) - base,
+        jacobian=rate.slopes(here),
+        residuals=np.log(rows.measured) - rate.at(here),
         variances=np.array([_prior_sd(entry) ** 2 for entry in entries.values()]),
     )
 

@@ -8,8 +8,11 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from estimator.hardware.rates import NumberFormat
+
 Method = Literal["full", "lora", "qlora"]
 Precision = Literal["bf16", "fp16", "fp32", "amp"]
+MatmulFormat = Literal["fp8", "fp4"]
 Optimizer = Literal["adamw", "adamw_8bit", "paged_adamw_8bit", "adafactor", "sgd", "lion", "muon"]
 Checkpointing = Literal["none", "selective", "full"]
 AttentionKernel = Literal["flash", "sdpa", "eager"]
@@ -32,6 +35,9 @@ class TrainingRecipe(BaseModel):
     """Full fine-tuning, LoRA adapters, or LoRA on a 4-bit (NF4) base."""
     precision: Precision = "bf16"
     """`bf16`/`fp16`/`fp32`: weights and arithmetic alike; `amp`: fp32 weights under autocast."""
+    matmul_format: MatmulFormat | None = None
+    """Format of the layers' matrix products where it is narrower than `precision`: FP8 and FP4
+    recipes keep weights, attention and head in 16 bits. None: that of `precision`."""
     autocast: bool = False
     """Whether a 16-bit model runs under autocast, as with a Trainer's `bf16=True`: fp32 adapters
     then compute in 16 bits."""
@@ -86,6 +92,18 @@ class TrainingRecipe(BaseModel):
         if self.method == "qlora" and self.precision not in ("bf16", "fp16"):
             raise ValueError("qlora computes in bf16 or fp16; set precision to one of them")
         return self
+
+    @model_validator(mode="after")
+    def _narrow_products_have_16_bit_weights(self) -> Self:
+        if self.matmul_format is not None and self.precision == "fp32":
+            raise ValueError("matmul_format needs 16-bit arithmetic; set precision to bf16 or amp")
+        return self
+
+    @property
+    def number_format(self) -> NumberFormat:
+        """Number format of the layers' matrix products."""
+        wide: NumberFormat = "bf16" if self.precision == "amp" else self.precision
+        return self.matmul_format or wide
 
     @property
     def loss_kernel(self) -> Loss:

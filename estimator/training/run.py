@@ -17,7 +17,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from estimator.errors import CatalogError, InputError
 from estimator.hardware.calibration import Calibration, Knowledge, shipped_calibration
 from estimator.hardware.cluster import GB, Cluster
-from estimator.hardware.rates import NumberFormat
 from estimator.llm.architecture import Architecture
 from estimator.llm.parameters import count_parameters
 from estimator.quantity import FloatArray, Quantity
@@ -140,7 +139,6 @@ def estimate_run(
     search_runs: Quantity | float = 0.0,
     failed_run_factor: Quantity | float = 1.0,
     evaluation_tokens: Quantity | float = 0.0,
-    matmul_format: NumberFormat | None = None,
     calibration: Calibration | None = None,
     assumptions: RunAssumptions | None = None,
 ) -> TrainingRun:
@@ -148,9 +146,8 @@ def estimate_run(
 
     `search_runs`: further runs of the same length before the final one. `failed_run_factor`: GPU
     hours paid over GPU hours of runs that finished. `evaluation_tokens`: tokens put through a
-    forward pass in each run. `matmul_format`: see `step_time`. A recipe that does not fit is
-    estimated all the same, and `fits` says so. Left out: an engineer's time, data preparation,
-    the network's and the disks' bill.
+    forward pass in each run. A recipe that does not fit is estimated all the same, and `fits` says
+    so. Left out: an engineer's time, data preparation, the network's and the disks' bill.
     """
     _check(useful_token_share=useful_token_share)
     calibration = calibration or shipped_calibration()
@@ -179,7 +176,7 @@ def estimate_run(
         recipe=recipe,
         cluster=cluster,
         calibration=calibration,
-        step=step_time(architecture, recipe, cluster, calibration, matmul_format=matmul_format),
+        step=step_time(architecture, recipe, cluster, calibration),
     )
     return _summary(plan, draws, useful_token_share)
 

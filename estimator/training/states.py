@@ -5,9 +5,11 @@ gradients and AdamW's moments in the type of the parameter (`torch/optim/adamw.p
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from estimator.llm.adapters import AdapterSpec, count_trainable
 from estimator.llm.architecture import Architecture, Linear
+from estimator.llm.parameters import count_parameters
 from estimator.llm.quantised import nf4_bytes
 from estimator.training.recipe import TrainingRecipe
 
@@ -123,10 +125,28 @@ def _model_share(architecture: Architecture, recipe: TrainingRecipe) -> float:
     return split / (recipe.tensor_parallel * recipe.pipeline_parallel)
 
 
-def _parameters(architecture: Architecture) -> float:
-    from estimator.llm.parameters import count_parameters
+class ByIdentity:
+    """An architecture compared by identity, which spares hashing its whole inventory."""
 
-    return float(count_parameters(architecture).total)
+    __slots__ = ("architecture",)
+
+    def __init__(self, architecture: Architecture) -> None:
+        self.architecture = architecture
+
+    def __hash__(self) -> int:
+        return id(self.architecture)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ByIdentity) and other.architecture is self.architecture
+
+
+def _parameters(architecture: Architecture) -> float:
+    return _counted(ByIdentity(architecture))
+
+
+@lru_cache(maxsize=64)
+def _counted(key: ByIdentity) -> float:
+    return float(count_parameters(key.architecture).total)
 
 
 def _trained(architecture: Architecture, recipe: TrainingRecipe) -> float:

@@ -16,10 +16,9 @@ from numpy.typing import ArrayLike
 
 from estimator.hardware.calibration import Calibration, generation_key, shipped_calibration
 from estimator.hardware.cluster import Cluster
-from estimator.hardware.efficiency import REFERENCE_FLOPS_PER_SECOND, Efficiency, efficiency
+from estimator.hardware.efficiency import Efficiency, efficiency
 from estimator.hardware.rates import (
     Group,
-    NumberFormat,
     Numbers,
     Rates,
     all_gather_seconds,
@@ -35,14 +34,8 @@ from estimator.training.passes import PassWork
 from estimator.training.recipe import TrainingRecipe
 from estimator.training.work import Collectives, Launches, Shapes, StepWork, step_work
 
-GATHER_NORM = 3.0  # how sharply the longer of computing and gathering decides
-HOST_NORM = 6.0  # the same for GPU and CPU
-NUMBER_FORMATS: dict[str, NumberFormat] = {
-    "bf16": "bf16",
-    "fp16": "fp16",
-    "fp32": "fp32",
-    "amp": "bf16",
-}
+GATHER_NORM = 2.0  # how sharply the longer of computing and gathering decides
+HOST_NORM = 2.0  # the same for GPU and CPU
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,17 +128,14 @@ def step_time(
     *,
     micro_batch: ArrayLike | None = None,
     gradient_accumulation: ArrayLike | None = None,
-    matmul_format: NumberFormat | None = None,
     virtual_stages: int = 1,
 ) -> StepTime:
     """Seconds of one optimizer step, by part.
 
     `micro_batch` and `gradient_accumulation` may be arrays in place of the recipe's numbers.
-    `matmul_format` is the format of the layers' products where it is narrower than the recipe's
-    precision (FP8 or FP4 recipes keep weights, attention and head in 16 bits).
     """
     values = (calibration or shipped_calibration()).values
-    number_format = matmul_format or NUMBER_FORMATS[recipe.precision]
+    number_format = recipe.number_format
     work = step_work(
         architecture,
         recipe,
@@ -219,7 +209,11 @@ def pass_time(work: PassWork, shapes: Shapes, rates: Rates, reached: Efficiency)
     return PassTime(
         matmul_seconds=matmul_seconds(work, shapes, rates, reached),
         attention_seconds=work.attention_flops / attention + work.score_bytes / memory,
-        elementwise_seconds=work.elementwise_bytes * reached.elementwise_passes / memory,
+        elementwise_seconds=(
+            work.elementwise_bytes * reached.elementwise_passes
+            + work.scan_bytes * reached.scan_passes
+        )
+        / memory,
         logits_seconds=work.logits * reached.logits_bytes / memory,
         adapter_seconds=work.adapter_flops / wide
         + work.adapter_values * reached.adapter_bytes / memory,
@@ -230,17 +224,14 @@ def pass_time(work: PassWork, shapes: Shapes, rates: Rates, reached: Efficiency)
 def matmul_seconds(work: PassWork, shapes: Shapes, rates: Rates, reached: Efficiency) -> FloatArray:
     """Seconds of the matrix products: FLOPs over the reached rate, plus memory traffic.
 
-    Time grows by 1 + s (w/width + r/rows): tiles fill badly where a matrix is narrow or has few
-    rows, the more so the faster the card (s: its rate over 250 TFLOP/s). Experts are grouped
-    products on few rows each. The head stays in 16 bits.
+    Time grows by 1 + w/width + r/rows: tiles fill badly where a matrix is narrow or has few rows.
+    Experts are grouped products on few rows each. The head stays in 16 bits.
     """
     wide = rates.wide_matmul_flops_per_second * reached.matmul
     rate = rates.matmul_flops_per_second * reached.matmul * reached.matmul_format
-    speed = wide / REFERENCE_FLOPS_PER_SECOND
 
     def slowed(inverse_width: Numbers, rows: Numbers) -> FloatArray:
-        size = reached.narrow_width * inverse_width + reached.few_tokens / rows
-        return 1.0 + speed * size
+        return 1.0 + reached.narrow_width * inverse_width + reached.few_tokens / rows
 
     layers = work.matmul_flops * slowed(shapes.inverse_width, shapes.tokens)
     experts = work.expert_flops * slowed(shapes.expert_inverse_width, shapes.expert_tokens)

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from estimator.dataset import DatasetProfile
 from estimator.errors import InfeasiblePlan, InputError
+from estimator.hardware.calibration import Calibration
 from estimator.hardware.cluster import Cluster
 from estimator.llm.architecture import Architecture
 from estimator.training.choose import (
@@ -58,7 +59,11 @@ class RecipeWish:
 
 
 def complete_recipe(
-    architecture: Architecture, cluster: Cluster, wish: RecipeWish, dataset: DatasetProfile
+    architecture: Architecture,
+    cluster: Cluster,
+    wish: RecipeWish,
+    dataset: DatasetProfile,
+    calibration: Calibration | None = None,
 ) -> TrainingRecipe:
     """The fastest recipe that fits and is as wished; the leanest as wished when none fits.
 
@@ -78,6 +83,7 @@ def complete_recipe(
                 lora_rank=wish.lora_rank,
                 stack=wish.stack,
                 packing=wish.packing,
+                calibration=calibration,
             )
         except InfeasiblePlan:
             return lean
@@ -88,7 +94,8 @@ def complete_recipe(
     ]
 
     def speed(recipe: TrainingRecipe) -> float:
-        return float(step_time(architecture, recipe, cluster).tokens_per_second_per_gpu)
+        step = step_time(architecture, recipe, cluster, calibration)
+        return float(step.tokens_per_second_per_gpu)
 
     return max(fitting, key=speed, default=lean)
 

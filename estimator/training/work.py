@@ -141,10 +141,15 @@ def step_work(
         gradients=_over_data_parallel(recipe, ranks, not zero3, trained * GRADIENT_BYTES),
         bubble_share=(pipeline - 1) / (micro_batches * virtual_stages),
         micro_batches=micro_batches,
-        optimizer_parameters=updated if recipe.offload == "none" else 0.0,
+        optimizer_parameters=updated * _state_width(recipe) if recipe.offload == "none" else 0.0,
         offload=_offloaded(inventory, recipe, updated, ranks if zero3 else 1),
         tokens_per_step=tokens * micro_batches / recipe.model_parallel,
     )
+
+
+def _state_width(recipe: TrainingRecipe) -> float:
+    """Bytes of gradients and states over those of a 16-bit model."""
+    return 2.0 if recipe.precision in ("fp32", "amp") else 1.0
 
 
 def check_layout(recipe: TrainingRecipe, cluster: Cluster) -> None:
@@ -163,7 +168,7 @@ def check_layout(recipe: TrainingRecipe, cluster: Cluster) -> None:
 
 
 def _launches(inventory: Inventory, recipe: TrainingRecipe, *, sharded: bool) -> Launches:
-    layers = inventory.architecture.num_layers / recipe.pipeline_parallel
+    layers = inventory.branches / 2.0 / recipe.pipeline_parallel
     adapters = inventory.adapters / recipe.pipeline_parallel
     launched = 1.0 if recipe.checkpointing == "full" else 1.0 - HOST_RECOMPUTE_SHARE
     return Launches(
@@ -190,11 +195,10 @@ def _passes_crossed(recipe: TrainingRecipe) -> float:
 
 
 def _tensor(inventory: Inventory, recipe: TrainingRecipe, tokens: Numbers) -> Collectives:
-    """Two all-reduces of the hidden state per layer and pass (Shoeybi et al., arXiv 1909.08053)."""
-    layers = inventory.architecture.num_layers / recipe.pipeline_parallel
+    """An all-reduce of the hidden state per branch and pass (Shoeybi et al., arXiv 1909.08053)."""
     width = inventory.architecture.hidden_size * value_bytes(recipe)
     return Collectives(
-        count=2.0 * _passes_crossed(recipe) * layers,
+        count=_passes_crossed(recipe) * inventory.branches / recipe.pipeline_parallel,
         bytes=tokens * width,
         ranks=recipe.tensor_parallel,
         inner=1,
@@ -204,7 +208,7 @@ def _tensor(inventory: Inventory, recipe: TrainingRecipe, tokens: Numbers) -> Co
 def _expert(inventory: Inventory, recipe: TrainingRecipe, tokens: Numbers) -> Collectives:
     """Two all-to-alls (dispatch, combine) per expert layer and pass (GShard, arXiv 2006.16668)."""
     layers = sum(x.count for x in inventory.architecture.layers if x.is_moe)
-    width = inventory.architecture.hidden_size * value_bytes(recipe)
+    width = inventory.expert_width * value_bytes(recipe)
     copies = inventory.experts_per_token / recipe.tensor_parallel
     return Collectives(
         count=2.0 * _passes_crossed(recipe) * layers / recipe.pipeline_parallel,

@@ -10,7 +10,6 @@ import numpy as np
 from estimator.errors import InfeasiblePlan, InputError
 from estimator.hardware.calibration import shipped_calibration
 from estimator.hardware.cluster import Cluster
-from estimator.hardware.rates import NumberFormat
 from estimator.llm.architecture import Architecture
 from estimator.llm.catalogue import catalogue_architecture, find_model
 from estimator.training.choose import choose_recipe
@@ -123,10 +122,9 @@ def predict(row: Row) -> RunPrediction:
     length, assumed_length = _length(row, architecture)
     stack = _stack(row)
     cluster, recipe, assumed_count = _job(row, architecture, gpu, method, stack, length)
-    number_format: NumberFormat | None = None
     if stack == "vendor_tuned" and "fp8" in gpu.dense_tflops:
-        number_format = "fp8"
-    step = step_time(architecture, recipe, cluster, matmul_format=number_format)
+        recipe = recipe.model_copy(update={"matmul_format": "fp8"})
+    step = step_time(architecture, recipe, cluster)
     factor = shipped_calibration().efficiency_factor(gpu.generation, stack).p10_p50_p90()
     rate = float(step.tokens_per_second_per_gpu)
     p90, p50, p10 = (float(gpu_hours(tokens, rate, f)) for f in factor)

@@ -29,6 +29,8 @@ NUMBERS = (
     "n_gpus", "gpus_per_node", "tp", "pp", "cp", "ep", "mean_tokens_per_sample",
 )  # fmt: skip
 DIMENSIONS = ("layers", "hidden", "ffn", "heads", "head_dim", "vocab")
+AGREEING = ("layers", "hidden", "heads", "vocab")
+"""Dimensions in which a row and the shipped model of its name must agree."""
 PRECISIONS = {
     "": "", "bf16": "bf16", "bfloat16": "bf16", "bf16-true": "bf16", "bf16-mixed": "bf16",
     "amp": "bf16", "fp16": "fp16", "float16": "fp16", "fp16-mixed": "fp16",
@@ -205,9 +207,9 @@ def case_of(row: Row) -> Case:
         _check_number(row, column)
     row.number("tokens_per_s_per_gpu")
     words = {column: row.choice(column, known) for column, known in WORDS.items()}
-    shipped = None
-    if not all(row[column] for column in DIMENSIONS):
-        shipped = _shipped(row)
+    stated = all(row[column] for column in DIMENSIONS)
+    shipped = _agreeing(row) if stated else _shipped(row)
+    if not stated and shipped is not None:
         words |= _dimensions(shipped)
     named = {"row_id": row.id, "source_key": row.source}
     try:
@@ -220,7 +222,7 @@ def case_of(row: Row) -> Case:
     if shipped is not None:
         found = replace(found, architecture=shipped)
     batch([found], shipped_calibration().values)  # refuses what this GPU or split cannot do
-    return Case(row=row, measurement=found, filled=shipped is not None)
+    return Case(row=row, measurement=found, filled=not stated)
 
 
 def _check_number(row: Row, column: str) -> None:
@@ -232,6 +234,21 @@ def _check_number(row: Row, column: str) -> None:
         raise InputError(f"{row.place}: {column} is {row[column]!r}; allowed: a number")
 
 
+def _agreeing(row: Row) -> Architecture | None:
+    """The shipped dense model of the row's name and size: it knows fused matrices and windows.
+
+    Not of a mixture: which class held its experts, and so what adapters and 4-bit weights saw of
+    them, has changed over the years.
+    """
+    entry = find_model(row["model"])
+    if entry is None or row["n_experts"]:
+        return None
+    found = catalogue_architecture(entry.id)
+    known = _dimensions(found)
+    same = all(float(row[column]) == float(known[column]) for column in AGREEING)
+    return found if same and not found.is_moe else None
+
+
 def _shipped(row: Row) -> Architecture:
     """The shipped model of the row's name, where what the row states of it agrees."""
     entry = find_model(row["model"])
@@ -240,7 +257,7 @@ def _shipped(row: Row) -> Architecture:
         raise InputError(f"{row.place}: {row['model']} is not shipped and its {lacking} not stated")
     found = catalogue_architecture(entry.id)
     known = _dimensions(found)
-    for column in ("layers", "hidden", "heads", "vocab"):
+    for column in AGREEING:
         if row[column] and float(row[column]) != float(known[column]):
             raise InputError(
                 f"{row.place}: {column} is {row[column]}, of the shipped {entry.id} {known[column]}"

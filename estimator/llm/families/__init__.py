@@ -88,6 +88,7 @@ _READERS: dict[str, Callable[[ModelConfig], Architecture]] = {
     "mamba2": state_space.mamba2,
     "jamba": state_space.jamba,
     "granitemoehybrid": state_space.granitemoehybrid,
+    "nemotron_h": state_space.nemotron_h,
     "bert": encoders.bert,
     "roberta": encoders.roberta,
     "xlm-roberta": encoders.roberta,

@@ -26,6 +26,7 @@ _MAPPED: dict[str, dict[str, tuple[str, ...]]] = {
     "glm4_moe": _QWEN,
     "mamba": {"out_proj": ()},
     "mamba2": {"out_proj": ()},
+    "nemotron_h": {"out_proj": ()},
 }
 """Former names by tensor, for each family; Mamba's output projection is closed to adapters."""
 

@@ -15,6 +15,9 @@ from estimator.llm.families.build import (
 from estimator.llm.families.experts import qwen_shared_experts, qwen_sparse_kinds, sparse_or_dense
 from estimator.llm.families.llama import PRE_NORMS
 from estimator.llm.families.rope import Kind, attention_kinds, separate
+from estimator.llm.scan import Scan
+
+DELTA_CHUNK = 64  # tokens, as the kernels of flash-linear-attention compute it
 
 
 def qwen3_next(config: ModelConfig) -> Architecture:
@@ -25,7 +28,7 @@ def qwen3_next(config: ModelConfig) -> Architecture:
     rotary = partial_rotary(config, default=0.25)
     attention = read_attention(config, hidden=hidden, rotary=rotary)
     mlp = sparse_or_dense(config, hidden, qwen_shared_experts(config, hidden))
-    rule, other, width = _delta_rule(config, hidden)
+    rule, other, scan, width = _delta_rule(config, hidden)
     norms = rms_norms(hidden, *PRE_NORMS)
 
     def build(kind: Kind) -> Layer:
@@ -37,6 +40,7 @@ def qwen3_next(config: ModelConfig) -> Architecture:
             linears=(*(_gated(hidden, attention, bias=bias) if attends else rule), *mlp(inner)),
             norms=(*norms, *(head_norms(attention) if attends else rms_norms(width, "norm"))),
             attention=attention if attends else None,
+            scan=None if attends else scan,
             other_parameters=0 if attends else other,
             gated=True,
             activation=config.text("hidden_act"),
@@ -55,8 +59,8 @@ def _gated(hidden: int, attention: Attention, *, bias: bool) -> tuple[Linear, ..
     return (replace(query, outputs=2 * query.outputs), *others)
 
 
-def _delta_rule(config: ModelConfig, hidden: int) -> tuple[tuple[Linear, ...], int, int]:
-    """Matrices, other parameters and the norm's width (Yang et al., Gated Delta Networks, 2024)."""
+def _delta_rule(config: ModelConfig, hidden: int) -> tuple[tuple[Linear, ...], int, Scan, int]:
+    """Matrices, other parameters, scan, norm's width (Yang et al., Gated Delta Networks, 2024)."""
     key_heads, value_heads = (
         config.integer(f"linear_num_{kind}_heads") for kind in ("key", "value")
     )
@@ -72,4 +76,10 @@ def _delta_rule(config: ModelConfig, hidden: int) -> tuple[tuple[Linear, ...], i
         Linear(name="out_proj", inputs=value_width, outputs=hidden, role="mixer", reads="context"),
     )
     convolution = (2 * key_width + value_width) * config.integer("linear_conv_kernel_dim")
-    return linears, convolution + 2 * value_heads, value_head
+    scan = Scan(
+        inner=value_width,
+        state=config.integer("linear_key_head_dim"),
+        shared=2 * key_width,
+        chunk=DELTA_CHUNK,
+    )
+    return linears, convolution + 2 * value_heads, scan, value_head

@@ -1,0 +1,197 @@
+"""`tuneroi library`: past runs and benchmarks, by name and date."""
+
+import sys
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from estimator.cli.arguments import CalibrationOption, JsonOption
+from estimator.cli.decision_options import SeedOption, one_thread
+
+VERDICT_CHANGED = 3
+"""Exit status when the verdict is another one, as of `tuneroi diff`."""
+
+app = typer.Typer(
+    help="Past runs and benchmarks: save, list, reload and compare them by name and date.",
+    no_args_is_help=True,
+)
+RunKind = Literal["comparison", "plan", "train", "benchmark", "serve"]
+LibraryOption = Annotated[
+    str,
+    typer.Option(
+        "--library",
+        help="SQLite file, or postgresql://USER@HOST/DATABASE; default: what TUNEROI_LIBRARY "
+        "names, else a file in your data folder. Other users of the machine can read a password "
+        "here: it is safer in TUNEROI_LIBRARY, PGPASSWORD or ~/.pgpass.",
+        metavar="URL",
+    ),
+]
+RunArgument = Annotated[
+    str,
+    typer.Argument(help="Number, name (its newest), or NAME@YYYY-MM-DD.", metavar="RUN"),
+]
+_day = partial(typer.Option, formats=["%Y-%m-%d"], metavar="YYYY-MM-DD")
+
+
+@app.command("save")
+def save(
+    file: Annotated[
+        Path,
+        typer.Argument(help="Scenario file, or a calibration file (.json).", metavar="FILE"),
+    ],
+    name: Annotated[str, typer.Option(help="Default: what the file is about.")] = "",
+    note: Annotated[str, typer.Option(help="A remark to keep with it.")] = "",
+    seed: SeedOption = 7,
+    calibration: CalibrationOption = "",
+    library: LibraryOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Compare the alternatives of a scenario and keep the result; or keep a benchmark."""
+    one_thread()
+    from estimator.cli.show import print_json, print_lines, working
+    from estimator.library import open_library
+    from estimator.library.saving import read_exactly, save_calibration, save_comparison
+    from estimator.report.library import head_dict
+
+    opened = open_library(library)
+    if file.suffix == ".json":
+        head = save_calibration(opened, file, name=name, note=note)
+    else:
+        from estimator.decision.simulate import compare
+        from estimator.hardware.calibration_file import calibration_to_use
+        from estimator.scenario.files import load_scenario
+        from pricing import gpu_spec
+
+        scenario, text = load_scenario(file), read_exactly(file)
+        used = calibration_to_use(gpu_spec(scenario.training.gpu), calibration)
+        with working("comparing ..."):
+            comparison = compare(scenario, seed=seed, calibration=used.own)
+        head = save_comparison(opened, comparison, text, used=used, name=name, note=note)
+    if as_json:
+        print_json(head_dict(head) | {"library": opened.place})
+    else:
+        print_lines([f"saved as run {head.id}, {head.name}: {head.headline}"])
+
+
+@app.command("list")
+def list_saved(
+    name: Annotated[str, typer.Option(help="Only names with this in them.")] = "",
+    kind: Annotated[
+        RunKind | None,
+        typer.Option(help="comparison, plan, train, benchmark or serve.", metavar="KIND"),
+    ] = None,
+    since: Annotated[datetime | None, _day(help="Saved on this day (UTC) or later.")] = None,
+    until: Annotated[datetime | None, _day(help="Saved on this day (UTC) or before.")] = None,
+    limit: Annotated[int, typer.Option(help="At most so many.", min=1)] = 50,
+    library: LibraryOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """List saved runs, newest first."""
+    from estimator.cli.show import print_json, print_parts
+    from estimator.library import list_runs, open_library
+    from estimator.report.library import list_dict, list_parts
+
+    opened = open_library(library)
+    heads = list_runs(
+        opened,
+        name=name,
+        kind=kind,
+        since=since.date() if since else None,
+        until=until.date() if until else None,
+        limit=limit,
+    )
+    if as_json:
+        print_json(list_dict(heads, opened.place))
+    else:
+        print_parts(list_parts(heads, opened.place))
+
+
+@app.command("show")
+def show(run: RunArgument, library: LibraryOption = "", as_json: JsonOption = False) -> None:
+    """Show a saved run as it came out then; nothing is computed anew."""
+    from estimator.cli.show import print_json, print_parts
+    from estimator.library import load_run, open_library
+    from estimator.report.library import run_dict, run_parts
+
+    saved = load_run(open_library(library), run)
+    if as_json:
+        print_json(run_dict(saved))
+    else:
+        print_parts(run_parts(saved))
+
+
+@app.command("reload")
+def reload(
+    run: RunArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write.", metavar="FILE")],
+    force: Annotated[bool, typer.Option("--force", help="Write over an existing file.")] = False,
+    library: LibraryOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Write the file that a run was made from, byte for byte."""
+    from estimator.cli.show import print_json, print_lines
+    from estimator.errors import InputError
+    from estimator.files import write_bytes_atomically
+    from estimator.library import load_run, open_library
+    from estimator.report.library import head_dict
+
+    saved = load_run(open_library(library), run)
+    if output.exists() and not force:
+        raise InputError(f"{output} exists already; use --force to write over it")
+    write_bytes_atomically(output, saved.inputs.encode())
+    if as_json:
+        print_json(head_dict(saved.head) | {"file": str(output)})
+    else:
+        print_lines([f"wrote {output}: the inputs of run {saved.head.id}, {saved.head.name}"])
+
+
+@app.command("compare")
+def compare_saved(
+    before: RunArgument,
+    after: RunArgument,
+    library: LibraryOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """What differs between two saved runs; exit status 3 if the verdict does."""
+    from estimator.cli.show import print_json, print_parts
+    from estimator.library import load_run, open_library
+    from estimator.library.comparing import compare_runs
+    from estimator.report.library_differences import run_differences_dict, run_differences_parts
+
+    opened = open_library(library)
+    found = compare_runs(load_run(opened, before), load_run(opened, after))
+    if as_json:
+        print_json(run_differences_dict(found))
+    else:
+        print_parts(run_differences_parts(found))
+    if found.verdict_changed:
+        raise typer.Exit(VERDICT_CHANGED)
+
+
+@app.command("remove")
+def remove(
+    run: RunArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    library: LibraryOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Remove a run for good."""
+    from estimator.cli.show import print_json, print_lines
+    from estimator.errors import InputError
+    from estimator.library import load_run, open_library, remove_run
+    from estimator.report.library import head_dict
+
+    opened = open_library(library)
+    head = load_run(opened, run).head
+    if not yes:
+        if not sys.stdin.isatty() or as_json:
+            raise InputError(f"run {head.id}: to remove it without being asked, give --yes")
+        typer.confirm(f"Remove run {head.id}, {head.name}?", abort=True)
+    removed = remove_run(opened, head.id)  # the one that was shown, whatever is newest by now
+    if as_json:
+        print_json({"removed": head_dict(removed)})
+    else:
+        print_lines([f"removed run {removed.id}, {removed.name}"])

@@ -1,0 +1,13 @@
+"""Where a page's own inputs start: at the scenario's values, again whenever these change."""
+
+from typing import Any
+
+import streamlit as st
+
+
+def starts_at(key: str, value: Any) -> str:
+    """The widget's key, its value set where the scenario's value is not the one of last time."""
+    last = f"_{key}.start"
+    if last not in st.session_state or st.session_state[last] != value:
+        st.session_state[last] = st.session_state[key] = value
+    return key

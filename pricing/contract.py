@@ -1,0 +1,19 @@
+"""A company's own GPU prices, which stand above all others."""
+
+from pathlib import Path
+
+from estimator.files import write_atomically
+from pricing.offers import read_contract
+from pricing.own import CONTRACT, price_folder
+
+
+def keep_contract(path: Path) -> str:
+    """Checks a contract file, keeps a copy in the user's folder, and says so in one line.
+
+    A copy kept before is replaced. Deleting the kept file ends its effect.
+    """
+    offers = read_contract(path)
+    kept = price_folder() / CONTRACT
+    write_atomically(kept, path.read_text("utf-8-sig"))
+    gpus = ", ".join(sorted({offer.gpu for offer in offers}))
+    return f"{len(offers)} contract prices ({gpus}) kept in {kept}; delete it to be without"

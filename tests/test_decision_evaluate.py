@@ -1,0 +1,64 @@
+"""The model on chosen rows agrees with the comparison; the tornado with scenarios made by hand."""
+
+import numpy as np
+import pytest
+
+from estimator.decision import evaluate
+from estimator.decision.evaluate import draw_inputs, medians, model_of
+from estimator.decision.one_at_a_time import tornado_at_medians
+from estimator.decision.simulate import compare
+from estimator.scenario import Scenario
+from estimator.scenario.edit import with_inputs
+from estimator.scenario.files import parse_scenario
+
+BASE = parse_scenario("""
+demand: {requests_per_month: {p10: 15000, p90: 26000}}
+horizon_months: 18
+alternatives: [rag, saas, self_hosted_finetune]
+quality: {incidents_per_million_answers: 0}
+""")
+
+
+def certain(scenario: Scenario, **changes: float) -> Scenario:
+    """The scenario with every input at its median, some of them changed."""
+    fixed = {path: float(q.ppf(0.5)) for path, q in scenario.inputs().items()}
+    given = {path.replace("__", "."): value for path, value in changes.items()}
+    return with_inputs(scenario, {**fixed, **given, "correlations": []})
+
+
+def test_rows_are_the_draws_of_the_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
+    draws = draw_inputs(BASE, n=256, seed=7)
+    monkeypatch.setattr(evaluate, "BLOCK_ROWS", 100)  # three blocks, the last one shorter
+    npv = model_of(BASE)(dict(draws))
+    for name, outcome in compare(BASE, n=256, seed=7).outcomes.items():
+        np.testing.assert_allclose(npv[name], outcome.npv_usd, rtol=1e-9, atol=1e-3)
+
+
+def test_a_pilot_is_planned_on_the_scenario_not_on_the_rows() -> None:
+    with_pilot = with_inputs(BASE, {"alternatives": ["rag", "staged"]})
+    draws = dict(draw_inputs(with_pilot, n=512, seed=7))
+    model = model_of(with_pilot, ["staged"])
+    whole = model(draws)["staged"]
+    few = model({p: x[:7] if x.ndim else x for p, x in draws.items()})["staged"]
+    np.testing.assert_allclose(few, whole[:7], rtol=1e-9)
+
+
+def test_medians_are_one_row_like_a_scenario_without_doubt() -> None:
+    middle = model_of(BASE)(medians(BASE))
+    known = compare(certain(BASE), n=256).payoffs()
+    for name, npv in middle.items():
+        assert npv.shape == (1,)
+        assert npv[0] == pytest.approx(known[name].mean(), rel=1e-9, abs=1e-3)
+
+
+def test_a_bar_is_two_scenarios_with_one_input_changed() -> None:
+    path = "value.human_cost_usd_per_request"
+    bars = {bar.input: bar for bar in tornado_at_medians(BASE, model_of(BASE))["rag"]}
+    low, high = (float(q) for q in BASE.inputs()[path].ppf(np.array([0.1, 0.9])))
+    for value, shown in ((low, bars[path].payoff_at_low), (high, bars[path].payoff_at_high)):
+        npv = compare(certain(BASE, value__human_cost_usd_per_request=value), n=256).payoffs()
+        assert shown == pytest.approx(npv["rag"].mean(), rel=1e-9)
+    assert (bars[path].low_value, bars[path].high_value) == pytest.approx((low, high))
+    assert bars["quality.saas_skill_ratio"].swing == 0
+    swings = [bar.swing for bar in tornado_at_medians(BASE, model_of(BASE))["rag"]]
+    assert swings == sorted(swings, reverse=True)
