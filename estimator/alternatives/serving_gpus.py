@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 import pricing
 from estimator.alternatives.items import LineItem
@@ -13,6 +14,7 @@ from estimator.alternatives.world import HOURS_PER_MONTH, Timeline, World
 from estimator.errors import InfeasiblePlan
 from estimator.llm.resolve import resolve_model
 from estimator.quantity import FloatArray
+from estimator.scenario import Scenario
 from estimator.serving.capacity import ReplicaCapacity, replica_capacity, steady_state
 from estimator.serving.constants import serving_stack
 from estimator.serving.hardware import replica_hardware
@@ -39,37 +41,10 @@ class Fleet:
 
 
 def fleet(world: World, *, retrieves: bool) -> Fleet:
-    """Whole replicas for the busiest hour of every month; a model that does not fit is an error.
-
-    Requests so long that the latency limits cannot be met are served one at a time all the same.
-    """
+    """Whole replicas for the busiest hour of every month; a model that does not fit is an error."""
     s, d = world.scenario.serving, world.draws
-    model = model_to_serve(world.scenario.model, s.precision)
-    stack = serving_stack(SERVING_PROGRAM)
-    hardware = replica_hardware(
-        pricing.gpu_spec(s.gpu),
-        stack,
-        gpus=s.gpus_per_replica,
-        arithmetic=model.arithmetic,
-        moe=bool(model.experts > 0),
-    )
     prompt = np.broadcast_to(input_tokens(d, tuned=True, retrieves=retrieves), d.n)
-    output = d["demand.output_tokens_per_request"]
-    capacity = replica_capacity(
-        model,
-        hardware,
-        stack,
-        input_tokens=prompt,
-        output_tokens=output,
-        ttft_seconds=s.ttft_seconds,
-        tpot_seconds=s.tpot_seconds,
-    )
-    _must_fit(world, capacity)
-    late = capacity.refusal != ""
-    alone = steady_state(
-        model, hardware, stack, batch=1.0, input_tokens=prompt, output_tokens=output
-    )
-    per_second = np.where(late, alone.requests_per_second, capacity.requests_per_second)
+    per_second, late = replica_speed(world.scenario, prompt, d["demand.output_tokens_per_request"])
     first_month = requests_per_second(in_scope(world)) * d["demand.peak_to_mean"]
     return Fleet(
         replicas=replicas_needed(
@@ -81,12 +56,51 @@ def fleet(world: World, *, retrieves: bool) -> Fleet:
     )
 
 
-def _must_fit(world: World, capacity: ReplicaCapacity) -> None:
-    s = world.scenario.serving
+def replica_speed(
+    scenario: Scenario, input_tokens: FloatArray, output_tokens: FloatArray
+) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Requests per second of one replica at its speed factor of 1, and whether it is late, (n,).
+
+    Requests so long that the latency limits cannot be met are served one at a time all the same.
+    """
+    s = scenario.serving
+    model = model_to_serve(scenario.model, s.precision)
+    stack = serving_stack(SERVING_PROGRAM)
+    hardware = replica_hardware(
+        pricing.gpu_spec(s.gpu),
+        stack,
+        gpus=s.gpus_per_replica,
+        arithmetic=model.arithmetic,
+        moe=bool(model.experts > 0),
+    )
+    capacity = replica_capacity(
+        model,
+        hardware,
+        stack,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        ttft_seconds=s.ttft_seconds,
+        tpot_seconds=s.tpot_seconds,
+    )
+    _must_fit(scenario, capacity)
+    late = capacity.refusal != ""
+    alone = steady_state(
+        model,
+        hardware,
+        stack,
+        batch=1.0,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+    )
+    return np.where(late, alone.requests_per_second, capacity.requests_per_second), late
+
+
+def _must_fit(scenario: Scenario, capacity: ReplicaCapacity) -> None:
+    s = scenario.serving
     if np.mean(capacity.refusal == "memory") > 0.5:
         lacking_gib = -float(np.median(capacity.memory.free_bytes)) / 2**30
         raise InfeasiblePlan(
-            f"serving: {world.scenario.model} in {s.precision} lacks {lacking_gib:.1f} GiB on "
+            f"serving: {scenario.model} in {s.precision} lacks {lacking_gib:.1f} GiB on "
             f"{s.gpus_per_replica} x {s.gpu}; raise serving.gpus_per_replica, choose a larger "
             "serving.gpu, or serve in int8 or int4"
         )

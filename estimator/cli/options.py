@@ -11,7 +11,7 @@ from estimator.hardware.calibration_file import THIS_MACHINE, this_machine
 from estimator.llm.resolve import ResolvedModel, resolve_model
 from estimator.quantity import Quantity
 from estimator.training.recipe import TrainingRecipe
-from pricing import gpu_price, gpu_spec, offers_of
+from pricing import gpu_price, gpu_spec, gpu_specs, offers_of
 from pricing.gpus import GpuSpec
 from pricing.offers import TIERS, load_offers
 from pricing.own import own_price_files
@@ -56,6 +56,8 @@ def given_price(price: float | None, gpu: str, tier: str) -> Quantity:
     if price is not None:
         value = positive("--price", price, zero=True)
         return Quantity(value=value, unit="USD/GPU-hour", source="given by --price")
+    if gpu not in gpu_specs():
+        raise InputError(f"no price of {gpu} is known; give --price USD_PER_HOUR, 0 if it is yours")
     offers = load_offers(own_price_files())
     if not offers_of(gpu, tier=tier, offers=offers):
         known = [other for other in TIERS if offers_of(gpu, tier=other, offers=offers)]

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from estimator.errors import InputError, MissingExtra
+from estimator.quantity import FloatArray
 from estimator.scenario import Scenario
 from estimator.scenario.edit import with_inputs
-from estimator.scenario.files import dump_scenario, parse_scenario
+from estimator.scenario.files import dump_scenario, parse_scenario, read_value
 
 MOST_POINTS = 1_000_000
 Row = dict[str, Any]
@@ -54,11 +54,10 @@ def varied(text: str) -> tuple[str, tuple[Any, ...]]:
     ends = given.split(":")
     if len(ends) == 3:
         return path.strip(), _steps(text, ends)
-    try:
-        values = tuple(yaml.safe_load(part) for part in given.split(","))
-    except yaml.YAMLError:
-        raise InputError(f"--vary {text}: a value cannot be read") from None
-    return path.strip(), values
+    parts = given.split(",")
+    if not all(part.strip() for part in parts):
+        raise InputError(f"--vary {text}: a value is empty; leave out the comma before or after it")
+    return path.strip(), tuple(read_value(part, name=f"--vary {path.strip()}") for part in parts)
 
 
 def _steps(text: str, ends: Sequence[str]) -> tuple[float, ...]:
@@ -105,10 +104,16 @@ def run(task: Task) -> list[Row]:
             },
             "tco_usd_mean": float(np.mean(outcome.tco_usd)),
             "expected_regret_usd": outcome.expected_regret_usd,
-            "go_live_months_p50": float(np.median(outcome.account.go_live_months)),
+            "go_live_months_p50": _median_months(outcome.account.go_live_months),
         }
         for name, outcome in found.outcomes.items()
     ]
+
+
+def _median_months(months: FloatArray) -> float | None:
+    """The median, nan meaning never; None where that is never."""
+    median = float(np.median(np.nan_to_num(months, nan=np.inf)))
+    return median if isfinite(median) else None
 
 
 def sweep(

@@ -8,10 +8,11 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from estimator.errors import EstimatorError, InputError, nearest
-from estimator.files import write_atomically
+from estimator.files import read_text, write_atomically
 from estimator.scenario import Scenario
 
 MAX_BYTES = 1_000_000
+MAX_DIGITS = 300
 
 Location = tuple[str | int, ...]
 Lines = dict[Location, int]
@@ -21,6 +22,14 @@ class _Loader(yaml.SafeLoader):
     """YAML's safe loader that also reads 1e6 as a number (YAML 1.2 does, PyYAML does not)."""
 
 
+def _whole_number(loader: _Loader, node: yaml.ScalarNode) -> int:
+    if len(node.value) > MAX_DIGITS:  # Python neither prints nor reads thousands of digits
+        problem = f"a number of {len(node.value)} digits"
+        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+    return int(loader.construct_yaml_int(node))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _whole_number)
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"^[-+]?(\d[\d_]*)(\.\d*)?[eE][-+]?\d+$"),
@@ -31,14 +40,7 @@ _Loader.add_implicit_resolver(
 def load_scenario(path: str | Path) -> Scenario:
     """The scenario in a YAML file; InputError says what is wrong, and on which line."""
     path = Path(path)
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise InputError(f"{path}: larger than {MAX_BYTES // 1000} kB; not a scenario file")
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not UTF-8 text; save the scenario as UTF-8 YAML") from None
+    text = read_text(path, most_bytes=MAX_BYTES, kind="a scenario file")
     return parse_scenario(text, name=str(path))
 
 
@@ -72,8 +74,9 @@ def save_scenario(scenario: Scenario, path: str | Path) -> None:
 
 
 def _read_yaml(text: str, name: str) -> tuple[Any, Lines]:
-    loader = _Loader(text)
+    loader: _Loader | None = None
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
             return {}, {}
@@ -87,7 +90,8 @@ def _read_yaml(text: str, name: str) -> tuple[Any, Lines]:
     except RecursionError:
         raise InputError(f"{name}: nested too deeply to be a scenario") from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
 
 
 def _lines(node: yaml.Node, at: Location, lines: Lines, seen: set[int], name: str) -> Lines:

@@ -253,7 +253,8 @@ def _tuned_job(
         "lora_rank": str(lora_rank),
     }
     for split in ("", *(str(n) for n in (2, 4, 8) if gpus % n == 0)):
-        recipe = recipe_of_row(defaultdict(str, {**cells, "tp": split}), gpus)
+        untuned = recipe_of_row(defaultdict(str, {**cells, "tp": split}), gpus)
+        recipe = untuned.model_copy(update={"stack": "vendor_tuned"})
         if fits(estimate_memory(architecture, recipe, gpus=gpus), gpu.memory_gib):
             break
     return cluster, recipe, f"tensor parallel {recipe.tensor_parallel} assumed"
