@@ -15,6 +15,7 @@ from estimator.dashboard import session
 from estimator.dashboard.main import PAGES
 from estimator.dashboard.sidebar import FIRST_TEMPLATE
 from estimator.errors import InputError
+from estimator.scenario import ALTERNATIVES
 from estimator.scenario.files import dump_scenario, parse_scenario
 from estimator.scenario.templates import template, template_names
 
@@ -157,7 +158,7 @@ def test_fewer_ways_can_be_compared_down_to_none() -> None:
     assert not app.exception and not app.error
     assert "only alternative" in verdict(app)
     app.button(key="reset.alternatives").click().run()
-    assert len(app.session_state["_shown"].decision.labels) == 8
+    assert len(app.session_state["_shown"].decision.labels) == len(ALTERNATIVES)
 
 
 def test_a_fault_of_ours_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

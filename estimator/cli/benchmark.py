@@ -115,6 +115,7 @@ def benchmark(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Run real training steps of a model's layers here; predict the whole and calibrate."""
+    from estimator.benchmark.links import keep_links
     from estimator.benchmark.measure import Settings
     from estimator.benchmark.measure import benchmark as run_benchmark
     from estimator.benchmark.probe import usable_threads
@@ -160,6 +161,8 @@ def benchmark(
         result = run_benchmark(goal, settings, report)
         file = save_result(result, {})
         more = _beyond(result, settings, report, verify, largest, nproc, mode)
+        if more["together"] is not None:
+            keep_links(file, *more["together"])
     if as_json:
         print_json(benchmark_dict(result, file=file, **more))
     else:
