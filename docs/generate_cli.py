@@ -74,13 +74,15 @@ def _panels(command: Any) -> dict[str, list[Any]]:
 
 def _table(panel: str, rows: list[tuple[str, str]]) -> str:
     lines = [f"| {panel} | |", "|---|---|"]
-    lines += [f"| `{_cell(left)}` | {_cell(right)} |" for left, right in rows]
+    for left, right in rows:
+        words = _cell(right).replace("*", "\\*").replace("<", "&lt;")
+        lines.append(f"| `{_cell(left)}` | {words} |")
     return "\n".join(lines)
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|").replace("*", "\\*").replace("<", "&lt;")
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 if __name__ == "__main__":
-    write_atomically(PAGE, page().encode())
+    write_atomically(PAGE, page())

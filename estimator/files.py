@@ -1,6 +1,7 @@
-"""Writing files so that nothing is ever lost: whole or not at all."""
+"""Reading files within bounds, and writing them whole or not at all."""
 
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -29,6 +30,41 @@ def user_data_folder() -> Path:
     return folder
 
 
+def user_path(name: str | Path) -> Path:
+    """The path that a user typed; ~ is the home folder, and stays as it is where there is none."""
+    return Path(os.path.expanduser(name))  # noqa: PTH111 - Path.expanduser fails where there is none
+
+
+def read_text(path: Path, *, most_bytes: int, kind: str) -> str:
+    """The text of a UTF-8 file; `kind` says in a refusal what was to be read, "a scenario file".
+
+    A pipe or a device is refused, since reading it might never end, and so is a file
+    of more than `most_bytes`. A byte order mark is left out.
+    """
+    content = read_bytes(path, most_bytes=most_bytes, kind=kind)
+    try:
+        return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: is not UTF-8 text; give {kind}") from None
+
+
+def read_bytes(path: Path, *, most_bytes: int, kind: str) -> bytes:
+    """The same as bytes, whatever they mean."""
+    try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise InputError(f"{path}: is not a regular file; give {kind}")
+        with path.open("rb") as file:
+            content = file.read(most_bytes + 1)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}; give {kind}") from None
+    except ValueError as error:  # a NUL in the name
+        raise InputError(f"{path}: {error}; give {kind}") from None
+    if len(content) > most_bytes:
+        raise InputError(f"{path}: larger than {most_bytes / 1e6:g} MB; give {kind}")
+    return content
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Write text to a temporary name beside `path`, then rename: never half a file."""
     write_bytes_atomically(path, text.encode("utf-8"))
@@ -37,14 +73,55 @@ def write_atomically(path: Path, text: str) -> None:
 def write_bytes_atomically(path: Path, content: bytes) -> None:
     """The same for bytes."""
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise InputError(f"{path}: cannot write there: {error.strerror or error}") from None
+        target = _target(path)
+        temporary = _written_beside(target, content)
+        try:
+            temporary.replace(target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, error) from None
+
+
+def write_new_file(path: Path, text: str) -> bool:
+    """Write text to a file that is not there yet, whole or not at all; False where it is there."""
+    try:
+        temporary = _written_beside(path, text.encode("utf-8"))
+        try:
+            os.link(temporary, path)  # unlike a rename, it never replaces
+        except FileExistsError:
+            return False
+        finally:
+            temporary.unlink()
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, error) from None
+    return True
+
+
+def _target(path: Path) -> Path:
+    """The file behind a symbolic link; a device or a pipe must never be replaced by a file."""
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        raise InputError(f"{path}: cannot write there: it is not a regular file")
+    return target
+
+
+def _written_beside(path: Path, content: bytes) -> Path:
+    """A temporary file with the content, safely on the disk, in the same folder as `path`."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        Path(name).unlink(missing_ok=True)
         raise
+    return Path(name)
+
+
+def _unwritable(path: Path, error: OSError | ValueError) -> InputError:
+    reason = getattr(error, "strerror", None) or error
+    return InputError(f"{path}: cannot write there: {reason}")

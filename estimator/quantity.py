@@ -41,6 +41,8 @@ FORMS: dict[Form, tuple[str, ...]] = {
 }
 ALLOWED_FORMS = "a number, {min, mode, max}, {p10, p90}, {p10, p50, p90}, {low, high}"
 SHARE_UNITS = frozenset({"share", "probability"})
+WIDEST_RATIO = 1e6
+"""Of P90 to P10: beyond it the tails of a lognormal leave the numbers that mean anything."""
 Z90 = 1.2815515655446004  # standard normal quantile at 0.9
 _ANGLE = np.linspace(0.0, np.pi, 4097)  # of the table of a PERT's curve
 _DATE = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
@@ -127,6 +129,11 @@ class Quantity(BaseModel):
             raise ValueError("p10, p50 and p90 must differ (or all be equal)")
         if self.unit in SHARE_UNITS and not (numbers[0] > 0 and numbers[-1] < 1):
             raise ValueError(f"percentiles of a share lie strictly between 0 and 1, got {numbers}")
+        if numbers[0] > 0 and numbers[-1] / WIDEST_RATIO > numbers[0]:
+            raise ValueError(
+                f"p90 {numbers[-1]:g} is more than {WIDEST_RATIO:g} times p10 {numbers[0]:g}; "
+                "narrow the range"
+            )
 
     def _has(self, name: str) -> bool:
         return getattr(self, name) is not None

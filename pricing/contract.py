@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from estimator.files import write_atomically
+from estimator.files import read_text, write_atomically
 from pricing.offers import read_contract
 from pricing.own import CONTRACT, price_folder
+from pricing.table import MOST_BYTES
 
 
 def keep_contract(path: Path) -> str:
@@ -14,6 +15,6 @@ def keep_contract(path: Path) -> str:
     """
     offers = read_contract(path)
     kept = price_folder() / CONTRACT
-    write_atomically(kept, path.read_text("utf-8-sig"))
+    write_atomically(kept, read_text(path, most_bytes=MOST_BYTES, kind="a table of prices"))
     gpus = ", ".join(sorted({offer.gpu for offer in offers}))
     return f"{len(offers)} contract prices ({gpus}) kept in {kept}; delete it to be without"

@@ -5,6 +5,7 @@ an ISO date or year-month; of a span, the latest date) and how far it can be tru
 """
 
 import csv
+import io
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -18,8 +19,10 @@ from typing import TypedDict, cast, get_args
 from pydantic import ValidationError
 
 from estimator.errors import InputError
+from estimator.files import read_text
 from estimator.quantity import FORMS, Evidence, Quantity
 
+MOST_BYTES = 50_000_000
 DATA = Path(__file__).parent / "data"
 PROVENANCE = ("source", "as_of", "evidence", "note")
 EVIDENCE = tuple(kind for kind in get_args(Evidence) if kind != "user")
@@ -151,14 +154,14 @@ def read_rows(
     """
     if not path.is_file():
         raise InputError(f"{path.name}: no such table in {path.parent}")
+    text = read_text(path, most_bytes=MOST_BYTES, kind="a table of prices or facts")
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            header = next(reader, [])
-            _check_header(path, header, (*columns, *PROVENANCE), optional)
-            rows = tuple(_row(path, reader.line_num, header, c, optional) for c in reader if c)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path.name}: is not a CSV file in UTF-8: {error}") from None
+        reader = csv.reader(io.StringIO(text))
+        header = next(reader, [])
+        _check_header(path, header, (*columns, *PROVENANCE), optional)
+        rows = tuple(_row(path, reader.line_num, header, c, optional) for c in reader if c)
+    except csv.Error as error:
+        raise InputError(f"{path.name}: is not a CSV file: {error}") from None
     known = (*EVIDENCE, OWN) if "evidence" in optional else EVIDENCE
     seen: dict[str, int] = {}
     for row in rows:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from estimator.errors import CatalogError, InputError, unknown
+from estimator.files import read_bytes
+from pricing.table import MOST_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,10 +158,12 @@ def stored_on(book: Path) -> str:
 @cache
 def _stored(book: Path, written_ns: int) -> Mapping[str, Any]:
     try:
-        found: Mapping[str, Any] = json.loads(book.read_text("utf-8"))
+        found: Mapping[str, Any] = json.loads(
+            read_bytes(book, most_bytes=MOST_BYTES, kind="token prices")
+        )
         date.fromisoformat(found["as_of"])
         _parsed(found["providers"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             f"{book.name} cannot be read ({type(error).__name__}); "
             f"tuneroi prices refresh --tokens writes it anew, or delete {book}"

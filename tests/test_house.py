@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS: tuple[tuple[int, str], ...] = (
     (7, "app"),
     (7, "estimator.dashboard"),
+    (7, "estimator.dashboard_app"),
     (7, "estimator.cli"),
     (6, "estimator.report"),
     (6, "estimator.library"),

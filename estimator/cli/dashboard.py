@@ -38,7 +38,7 @@ def server_command(port: int, address: str) -> list[str]:
         "theme.base": str(HERE / "theme.toml"),
     }
     flags = [part for name, value in options.items() for part in (f"--{name}", value)]
-    return [sys.executable, "-m", "streamlit", "run", str(HERE / "main.py"), *flags]
+    return [sys.executable, "-m", "streamlit", "run", str(HERE.parent / "dashboard_app.py"), *flags]
 
 
 def _free(port: int, address: str) -> None:

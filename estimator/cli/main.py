@@ -4,6 +4,7 @@
 needs it, so that `--help` answers at once.
 """
 
+import errno
 import os
 import sys
 from typing import Annotated, NoReturn
@@ -36,6 +37,17 @@ from estimator.cli import (
 from estimator.errors import EstimatorError
 
 DEBUG = "TUNEROI_DEBUG"
+LONGEST_LINE = 1200
+OF_THE_MACHINE = {
+    errno.EACCES,
+    errno.EDQUOT,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOSPC,
+    errno.EPERM,
+    errno.EROFS,
+}
+"""Errors of files that the user can mend: rights, room, names."""
 INTERRUPTED = 130  # 128 and the number of the signal, as shells count it
 
 app = typer.Typer(
@@ -91,22 +103,39 @@ def main() -> None:
         _fail(_with_value(error), status=2)
     except EstimatorError as error:
         _fail(str(error), status=2)
+    except OSError as error:
+        if error.errno not in OF_THE_MACHINE:
+            _our_fault(error)
+        place = f"{error.filename}: " if error.filename else ""
+        _fail(f"{place}{error.strerror}", status=2)
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
     except Exception as error:
-        if os.environ.get(DEBUG) == "1":
-            raise
-        _fail(
-            f"sorry, this is a fault of tuneroi: {type(error).__name__}: {error}; "
-            f"{DEBUG}=1 shows where",
-            status=1,
-        )
+        _our_fault(error)
+
+
+def _our_fault(error: Exception) -> NoReturn:
+    if os.environ.get(DEBUG) == "1":
+        raise error
+    _fail(
+        f"sorry, this is a fault of tuneroi: {type(error).__name__}: {error}; "
+        f"{DEBUG}=1 shows where",
+        status=1,
+    )
 
 
 def _fail(message: str, *, status: int) -> NoReturn:
-    if line := " ".join(message.split()):  # without arguments the help has been printed already
+    if line := one_line(message):  # without arguments the help has been printed already
         typer.echo(f"tuneroi: {line}", err=True)
     sys.exit(status)
+
+
+def one_line(message: str) -> str:
+    """The message as one line for a terminal: of bounded length, and without control characters."""
+    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(message.split()))
+    if len(line) <= LONGEST_LINE:
+        return line
+    return f"{line[: LONGEST_LINE // 2]} ... {line[-LONGEST_LINE // 2 :]}"
 
 
 def _with_value(error: typer.TyperException) -> str:

@@ -14,6 +14,7 @@ from estimator.report.dataset import malformed_lines, size_facts
 from estimator.report.dataset_charts import length_chart, packing_chart
 
 MAX_UPLOAD_MB = 200
+KEPT_DATA = "_dataset"  # in the session: name, id and content of the last upload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,9 +17,12 @@ PAGES = (
     ("dataset", "Dataset", ":material/dataset:"),
     ("costs", "Costs", ":material/payments:"),
     ("team", "Team and timeline", ":material/groups:"),
+    ("risk", "Risk", ":material/casino:"),
     ("serving", "Serving", ":material/dns:"),
+    ("benchmark", "Benchmark", ":material/speed:"),
     ("scenarios", "Compare scenarios", ":material/compare_arrows:"),
     ("assumptions", "Assumptions", ":material/fact_check:"),
+    ("method", "Method", ":material/function:"),
 )
 """File, title and icon of each page, in the order of the menu."""
 
@@ -43,7 +46,3 @@ def main() -> None:
         with shown_in(shown.scenario.currency):
             fill(places, shown)
             page.run()
-
-
-if __name__ == "__main__":
-    main()

@@ -122,6 +122,7 @@ def model_of(name: str, config_id: str, _content: bytes) -> Architecture:
             return replace(resolve_model(place, offline=True).architecture, id=name)
         except EstimatorError as error:
             said = str(error).replace(f"model file {place}", name).replace(str(place), name)
+            said = said if name in said else f"{name}: {said}"
             raise InputError(f"{said}; upload the config.json of a language model") from None
 
 

@@ -1,8 +1,13 @@
-"""Where a page's own inputs start: at the scenario's values, again whenever these change."""
+"""A page's own inputs: they start at the scenario's values, again whenever these change."""
 
 from typing import Any
 
 import streamlit as st
+
+MODEL_HELP = (
+    "A shipped model; or write a size such as 7B, or a Hugging Face id where the server may reach "
+    "the hub (HF_HUB_OFFLINE=0)."
+)
 
 
 def starts_at(key: str, value: Any) -> str:

@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterator
 
 from estimator.dataset.records import CHAT_FIELDS
-from estimator.dataset.rows import MAX_ROW_BYTES, BadRow, Row
+from estimator.dataset.rows import MAX_ROW_BYTES, BadRow, DamagedFile, Row
 
+MOST_BROKEN = 20_000
+"""Broken values after which a file is given up: finding the end of each costs time."""
 _DECODER = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\r\n]*")
 _OUTSIDE_STRING = re.compile(r'["\[\]{},]')
@@ -91,8 +93,10 @@ class _Window:
 
 
 def _values(window: _Window, *, in_array: bool) -> Iterator[Row | BadRow]:
-    number = 0
+    number = broken = 0
     while character := window.skip_space():
+        if broken > MOST_BROKEN:
+            raise DamagedFile(f"more than {MOST_BROKEN} broken values")
         if character == ",":
             window.at += 1
         elif character == "]" and in_array:
@@ -100,9 +104,15 @@ def _values(window: _Window, *, in_array: bool) -> Iterator[Row | BadRow]:
             if window.skip_space():
                 yield BadRow(number + 1, "text after the end of the array; not read")
             return
+        elif character == "]":
+            window.at += 1
+            number, broken = number + 1, broken + 1
+            yield BadRow(number, "']' without '['")
         else:
             number += 1
-            yield _value(window, number)
+            found = _value(window, number)
+            broken += isinstance(found, BadRow)
+            yield found
     if in_array:
         yield BadRow(number + 1, "the array is not closed: the file may be cut off")
 

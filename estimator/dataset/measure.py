@@ -22,6 +22,7 @@ from estimator.dataset.rows import MAX_ROW_BYTES, BadRow, DamagedFile, Row
 from estimator.dataset.sequences import LengthDistribution, fit_sequences
 from estimator.dataset.tokens import TokenCounter, token_counter
 from estimator.errors import InputError
+from estimator.files import user_path
 from estimator.quantity import Z90, FloatArray, Quantity
 
 Progress = Callable[[int, int], None]
@@ -51,7 +52,7 @@ def profile_dataset(
     an error. Memory: 20 bytes per example while reading, about 60 while sorting at the end, beside
     one row and one batch.
     """
-    sources = find_sources(Path(path).expanduser())
+    sources = find_sources(user_path(path))
     counter = token_counter(tokenizer)
     tally = _Tally(counter, template, text_fields)
     done_bytes = 0
@@ -102,6 +103,8 @@ class _Tally:
                 number = row.number
                 if isinstance(row, BadRow):
                     self.refuse(f"{name}:{number}", row.reason)
+                elif row.value == "":
+                    self.empty += 1
                 else:
                     self.add(row, name)
         except DamagedFile as error:

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from estimator.dataset.rows import MAX_ROW_BYTES, BadRow, DamagedFile, Row
+from estimator.dataset.rows import MAX_ROW_BYTES, BadRow, DamagedFile, Row, check_unpacked
 from estimator.dataset.streams import Report
 from estimator.errors import InputError
 
 _BATCH_ROWS = 256
+_ROW_BYTES = 16
+"""What a row counts for beside its text, so that a billion empty rows count too."""
 
 
 def parquet_rows(path: Path, report: Report) -> Iterator[Row | BadRow]:
@@ -30,7 +32,8 @@ def parquet_rows(path: Path, report: Report) -> Iterator[Row | BadRow]:
         raise DamagedFile(f"not Parquet: {_first_line(error)}") from error
     with file:
         total_rows = max(file.metadata.num_rows, 1)
-        number = 0
+        check_unpacked(_stated_bytes(file.metadata), size)
+        number = unpacked = 0
         batches = file.iter_batches(batch_size=_BATCH_ROWS, columns=columns, use_threads=False)
         while True:
             try:
@@ -41,7 +44,10 @@ def parquet_rows(path: Path, report: Report) -> Iterator[Row | BadRow]:
                 return
             for index in range(batch.num_rows):
                 number += 1
-                yield _row(batch, index, number)
+                row, row_bytes = _row(batch, index, number)
+                unpacked += row_bytes
+                check_unpacked(unpacked, size)
+                yield row
             report(size * number // total_rows)
 
 
@@ -53,18 +59,37 @@ def _readable_size(path: Path) -> int:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def _row(batch: Any, index: int, number: int) -> Row | BadRow:
+def _stated_bytes(metadata: Any) -> int:
+    """Bytes of all pages once decompressed, as the file states them."""
+    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    return sum(
+        group.column(index).total_uncompressed_size
+        for group in groups
+        for index in range(group.num_columns)
+    )
+
+
+def _row(batch: Any, index: int, number: int) -> tuple[Row | BadRow, int]:
+    """One row, and about how many bytes it takes once unpacked."""
     values = {}
+    row_bytes = _ROW_BYTES
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         scalar = column[index]
         cell = scalar.value if hasattr(scalar, "dictionary") else scalar
-        if hasattr(cell, "as_buffer") and cell.is_valid and cell.as_buffer().size > MAX_ROW_BYTES:
-            return BadRow(number, f"field {name!r} is longer than {MAX_ROW_BYTES} bytes")
+        if hasattr(cell, "as_buffer") and cell.is_valid:
+            cell_bytes = cell.as_buffer().size
+            row_bytes += cell_bytes
+            if cell_bytes > MAX_ROW_BYTES:
+                return BadRow(
+                    number, f"field {name!r} is longer than {MAX_ROW_BYTES} bytes"
+                ), row_bytes
         try:
             values[name] = scalar.as_py()
         except UnicodeDecodeError as error:
-            return BadRow(number, f"field {name!r} is not UTF-8 at byte {error.start + 1}")
-    return Row(number, values)
+            return BadRow(
+                number, f"field {name!r} is not UTF-8 at byte {error.start + 1}"
+            ), row_bytes
+    return Row(number, values), row_bytes
 
 
 def _is_string(kind: Any) -> bool:

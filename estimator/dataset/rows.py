@@ -5,6 +5,10 @@ from typing import NamedTuple
 MAX_ROW_BYTES = 16 * 2**20
 """Longest row read, in bytes; a longer one is counted as malformed, so that memory is bounded."""
 
+MOST_UNPACKED = 200
+"""Bytes out of one packed byte, beyond the first harmless ones; a .gz bomb reaches 1,032."""
+HARMLESS_BYTES = 10_000_000
+
 
 class Row(NamedTuple):
     """One record of a file as plain Python values; a string is a document."""
@@ -23,3 +27,9 @@ class BadRow(NamedTuple):
 
 class DamagedFile(Exception):  # noqa: N818 - not an error of ours: the rest of one file is unreadable
     """The rest of a file cannot be read; what came before it stands."""
+
+
+def check_unpacked(unpacked_bytes: int, packed_bytes: int) -> None:
+    """Give up a file that unpacks to far more than its size: it is made to exhaust its reader."""
+    if unpacked_bytes > HARMLESS_BYTES + MOST_UNPACKED * packed_bytes:
+        raise DamagedFile(f"unpacks to more than {MOST_UNPACKED} times its size")

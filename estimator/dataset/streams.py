@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from estimator.dataset.rows import MAX_ROW_BYTES, DamagedFile
+from estimator.dataset.rows import MAX_ROW_BYTES, DamagedFile, check_unpacked
 from estimator.errors import InputError
 
 CHUNK_BYTES = 2**18
@@ -57,8 +57,11 @@ def _raw_chunks(path: Path, report: Report) -> Iterator[bytes]:
         stream: IO[bytes] = raw
         if path.suffix.lower() == ".gz":
             stream = gzip.GzipFile(fileobj=raw)  # type: ignore[assignment]
+        unzipped = 0
         try:
             while chunk := stream.read(CHUNK_BYTES):
+                unzipped += len(chunk)
+                check_unpacked(unzipped, raw.tell())
                 report(raw.tell())
                 yield chunk
         except (OSError, EOFError, zlib.error) as error:

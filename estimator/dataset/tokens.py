@@ -12,10 +12,12 @@ import numpy as np
 
 from estimator.dataset.estimate import TYPICAL, estimate_tokens, family_of, log_sd_by_script
 from estimator.errors import InputError
+from estimator.files import read_bytes, user_path
 from estimator.quantity import FloatArray
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _HUB_TIMEOUT_SECONDS = 5.0
+_MAX_TOKENIZER_BYTES = 100_000_000
 _HUB_REFUSALS = {
     401: "no such model, or it needs a login: hf auth login",
     403: "its licence must be accepted on huggingface.co first",
@@ -53,7 +55,7 @@ def token_counter(tokenizer: str | Path | None) -> TokenCounter:
     """
     if tokenizer is None:
         return _estimating(None, "no tokenizer given")
-    name, path = str(tokenizer), Path(tokenizer).expanduser()
+    name, path = str(tokenizer), user_path(tokenizer)
     if path.is_dir():
         found = path / "tokenizer.json"
         if not found.is_file():
@@ -94,8 +96,9 @@ def _from_hub(model: str) -> Path:
 def _load(path: Path) -> Any:
     from tokenizers import Tokenizer
 
+    content = read_bytes(path, most_bytes=_MAX_TOKENIZER_BYTES, kind="a tokenizer.json")
     try:
-        tokenizer = Tokenizer.from_file(str(path))
+        tokenizer = Tokenizer.from_buffer(content)
     except Exception as error:  # the library raises plain Exception for a malformed file
         raise InputError(f"{path} is not a tokenizer.json: {error}") from error
     tokenizer.no_truncation()

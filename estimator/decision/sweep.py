@@ -65,7 +65,7 @@ def _steps(text: str, ends: Sequence[str]) -> tuple[float, ...]:
         first, last, count = float(ends[0]), float(ends[1]), int(ends[2])
     except ValueError:
         raise InputError(f"--vary {text}: FROM:TO:COUNT must be numbers") from None
-    if not (isfinite(first) and isfinite(last) and 2 <= count <= MOST_POINTS):
+    if not (isfinite(last - first) and 2 <= count <= MOST_POINTS):
         raise InputError(f"--vary {text}: FROM and TO must be finite, COUNT 2 or more")
     return tuple(np.linspace(first, last, count).tolist())
 

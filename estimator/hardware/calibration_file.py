@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -24,11 +25,12 @@ from pydantic import (
 )
 
 from estimator.errors import EstimatorError, InputError
-from estimator.files import user_data_folder, write_atomically
+from estimator.files import read_bytes, user_data_folder, write_new_file
 from estimator.hardware.calibration import Calibration, shipped_calibration
 from pricing.gpus import GpuSpec, gpu_spec, gpu_specs
 
 SCHEMA_VERSION = 1
+MOST_BYTES = 50_000_000
 FOLDER = "calibrations"
 SHIPPED = "shipped"
 """Instead of a file: the calibration that comes with the package."""
@@ -120,12 +122,12 @@ def save_calibration_file(file: CalibrationFile, folder: Path | None = None) -> 
     """
     place = folder or _own_folder()
     _make(place)
-    path = _reserved(place, f"{file.created:%Y%m%dT%H%M%SZ}-{_slug(file.device.name)}-{file.kind}")
-    try:
-        write_atomically(path, file.model_dump_json(indent=1) + "\n")
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
+    stem = f"{file.created:%Y%m%dT%H%M%SZ}-{_slug(file.device.name)}-{file.kind}"
+    text = file.model_dump_json(indent=1) + "\n"
+    for number in count(1):
+        path = place / f"{stem}{f'-{number}' if number > 1 else ''}.json"
+        if write_new_file(path, text):
+            break
     return path
 
 
@@ -240,21 +242,6 @@ def _make(folder: Path) -> None:
         raise InputError(f"{folder}: cannot make this folder: {error.strerror or error}") from None
 
 
-def _reserved(folder: Path, stem: str) -> Path:
-    """A path in the folder that nobody else has, made empty so that nobody else takes it."""
-    number = 1
-    while True:
-        path = folder / f"{stem}{f'-{number}' if number > 1 else ''}.json"
-        try:
-            path.touch(exist_ok=False)
-        except FileExistsError:
-            number += 1
-        except OSError as error:
-            raise InputError(f"{path}: cannot write there: {error.strerror or error}") from None
-        else:
-            return path
-
-
 def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.casefold()).strip("-")[:60] or "device"
 
@@ -282,10 +269,8 @@ def _newest_first(
 def read_calibration_data(path: Path) -> dict[str, Any]:
     """The JSON of a calibration file of any version; other files are refused."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}; give a calibration file") from None
-    except (UnicodeDecodeError, RecursionError, ValueError):
+        data = json.loads(read_bytes(path, most_bytes=MOST_BYTES, kind="a calibration file"))
+    except (RecursionError, ValueError):
         raise InputError(f"{path}: is not JSON; give a calibration file") from None
     marks = data if isinstance(data, dict) else {}
     if not isinstance(marks.get("schema_version"), int) or "calibration" not in marks:

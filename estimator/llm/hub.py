@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from estimator.errors import CatalogError, EstimatorError, InputError
+from estimator.files import read_bytes
 from estimator.llm.architecture import Architecture
 from estimator.llm.parameters import count_parameters
 
@@ -246,14 +247,9 @@ def _read(id: str, path: Path, notes: tuple[str, ...]) -> HubModel:
 def read_config_file(path: Path, where: str) -> Mapping[str, object]:
     """The JSON object in a config.json; one line says what is wrong with any other content."""
     try:
-        size = path.stat().st_size
-        text = path.read_bytes() if size <= MAX_CONFIG_BYTES else b""
-    except OSError as error:
-        raise InputError(f"{where}: cannot read {path}: {error.strerror or error}") from None
-    if size > MAX_CONFIG_BYTES:
-        raise InputError(
-            f"{where}: config.json has {size} bytes; allowed: at most {MAX_CONFIG_BYTES}"
-        )
+        text = read_bytes(path, most_bytes=MAX_CONFIG_BYTES, kind="a config.json")
+    except InputError as error:
+        raise InputError(f"{where}: cannot read {error}") from None
     try:
         config = json.loads(text)
     except (ValueError, RecursionError) as error:

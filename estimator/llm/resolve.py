@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from estimator.errors import CatalogError, InputError, MissingExtra
+from estimator.files import user_path
 from estimator.llm.architecture import Architecture
 from estimator.llm.catalogue import (
     catalogue,
@@ -78,13 +79,18 @@ def resolve_model(
 
 def _config_path(name: str | Path, text: str) -> Path | None:
     """The config.json that `name` points to; None where it is not a path."""
-    path = Path(text).expanduser()
-    if path.is_dir() and (path / "config.json").is_file():
+    path = user_path(text)
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+        has_config = is_folder and (path / "config.json").is_file()
+    except OSError as error:
+        raise InputError(f"model file {text}: {error.strerror or error}") from None
+    if has_config:
         return path / "config.json"
-    if path.is_file():
+    if is_file:
         return path
     if isinstance(name, Path) or text.endswith(".json") or text.startswith(("./", "../", "/", "~")):
-        place = "has no config.json" if path.is_dir() else "does not exist"
+        place = "has no config.json" if is_folder else "does not exist"
         raise InputError(f"model file {text}: {place}; allowed: a config.json or its folder")
     return None
 

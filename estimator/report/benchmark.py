@@ -172,7 +172,9 @@ def _together(rates: CollectiveRates, scaling: Scaling) -> Iterator[tuple[str, s
         significant(scaling.together_seconds, 3),
         f"alone {significant(scaling.alone_seconds, 3)} s, {scaling.mode}",
     )
-    yield "efficiency", f"{scaling.efficiency:.0%}", f"{scaling.overlap_share:.0%} hidden"
+    share = scaling.overlap_share
+    hidden = f"{share:.0%} of the messages' time is hidden" if share > 0 else "nothing is hidden"
+    yield "efficiency", f"{scaling.efficiency:.0%}", hidden
 
 
 def _grounds(result: Result) -> Iterator[tuple[str, str, str]]:

@@ -1,5 +1,7 @@
 """Chart of a break-even: how the lead of one way over another moves with one input."""
 
+from textwrap import shorten
+
 import numpy as np
 
 from estimator.alternatives.account import LABELS
@@ -19,7 +21,7 @@ from estimator.report.figures import (
     note,
     zero_line,
 )
-from estimator.report.risk_charts import cut
+from estimator.report.tornado_charts import UNSAID, bare_unit
 from estimator.scenario import Scenario
 from estimator.scenario.inputs import describe_input
 
@@ -41,7 +43,7 @@ def break_even_chart(found: BreakEven) -> Chart:
         "hovertext": [_value(value, unit) for value in values],
         "hoverinfo": "text",
     }
-    layout = layout_of(380, left=58, bottom=56, top=30)
+    layout = layout_of(400, left=58, bottom=76, top=30)
     layout["xaxis"] = _input_axis(found, geometric)
     layout["yaxis"] = money_axis(min(gains), max(gains))
     p10, _, p90 = found.quantity.p10_p50_p90()
@@ -51,7 +53,7 @@ def break_even_chart(found: BreakEven) -> Chart:
         note(f"above 0: {first}", x=0, y=1, xanchor="left", yanchor="bottom"),
         *(
             note(
-                _value(value, unit),
+                _value(value, bare_unit(unit)),
                 x=float(np.log10(value)) if geometric else value,
                 y=0,
                 xref="x",
@@ -95,19 +97,20 @@ def _input_axis(found: BreakEven, geometric: bool) -> Figure:
     if not geometric:
         ticks = np.linspace(found.low, found.high, 5)
         return _ticked(found, ticks) | {"range": ends.tolist()}
-    decades = 10.0 ** np.arange(np.ceil(np.log10(found.low)), np.floor(np.log10(found.high)) + 1)
-    return _ticked(found, decades) | {"type": "log", "range": np.log10(ends).tolist()}
+    decades = 10.0 ** np.arange(np.floor(np.log10(found.low)), np.ceil(np.log10(found.high)) + 1)
+    ticks = np.outer(decades, [1.0, 3.0]).ravel()
+    within = ticks[(ticks >= found.low) & (ticks <= found.high)]
+    return _ticked(found, within) | {"type": "log", "range": np.log10(ends).tolist()}
 
 
 def _ticked(found: BreakEven, ticks: FloatArray) -> Figure:
-    """The axis of the input, its ticks without the denominator that the title has."""
-    unit, _, per = (found.quantity.unit or "").partition("/")
-    title = cut(capitalised(describe_input(Scenario, found.input)))
-    bare = unit if unit in ("USD", "share", "probability") else None
-    said = [value_with_unit(float(tick), bare) for tick in ticks]
-    counted = "" if bare or unit in ("count", "factor", "score", "") else unit
-    ending = f" ({counted}{f' per {per}' if per else ''})" if counted or per else ""
-    named = axis(f"{title}{ending}")
+    """The axis of the input, its ticks without the unit where the title has it."""
+    unit = found.quantity.unit or ""
+    bare = bare_unit(unit)
+    name = shorten(capitalised(describe_input(Scenario, found.input)), 44, placeholder=" …")
+    counted = "" if unit in UNSAID or unit == bare else f"<br>({unit.replace('/', ' per ')})"
+    said = [_value(float(tick), bare) for tick in ticks]
+    named = axis(f"{name}{counted}")
     return named | {"showgrid": False, "tickvals": ticks.tolist(), "ticktext": said}
 
 

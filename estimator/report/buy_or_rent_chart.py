@@ -32,14 +32,14 @@ DASHES = {"buy": "solid", "on_demand": "solid", "spot": "dash", "reserved_1y": "
 
 
 def usage_chart(idle: BuyOrRent, always: BuyOrRent, now: BuyOrRent) -> Chart:
-    """Mean cost per month of each way from no use to use in every hour, with today's use marked.
+    """Median cost per month of each way from no use to use in every hour, with today's use marked.
 
-    The cost of every way is a straight line in the hours of use, so that two results give it:
-    `idle` at none and `always` at all hours.
+    The cost of every way is a straight line in the hours of use, and its median all but one, so
+    that two results give it: `idle` at none and `always` at all hours.
     """
     ends = [0.0, HOURS_PER_MONTH]
     costs = {
-        way: [float(of.usd_per_month[way].mean()) for of in (idle, always)]
+        way: [float(np.median(of.usd_per_month[way])) for of in (idle, always)]
         for way in now.usd_per_month
     }
     data = [
@@ -54,34 +54,34 @@ def usage_chart(idle: BuyOrRent, always: BuyOrRent, now: BuyOrRent) -> Chart:
         }
         for way, usd in costs.items()
     ]
-    layout = layout_of(400, left=58, bottom=130, top=30)
+    layout = layout_of(400, left=58, bottom=130, top=46)
     layout |= {"showlegend": True, "legend": legend_below() | {"y": -0.2}}
     layout["xaxis"] = axis("hours in use each month") | {"range": ends, "showgrid": False}
     layout["yaxis"] = money_axis(0.0, max(usd for pair in costs.values() for usd in pair))
     layout["shapes"] = [_mark(now.hours_per_month, GREY)]
-    layout["annotations"] = [_said(now.hours_per_month, "now")]
+    layout["annotations"] = [_said(now.hours_per_month, "now", shift=18)]
     limit = float(np.median(now.break_even_utilisation))
     if limit < 1:
         layout["shapes"].append(_mark(limit * HOURS_PER_MONTH, BLUE))
         place = limit * HOURS_PER_MONTH
-        layout["annotations"].append(_said(place, f"buying pays from {place:.0f} h", level=0.92))
+        layout["annotations"].append(_said(place, f"buying pays from {place:.0f} h"))
     return Chart(
         figure={"data": data, "layout": layout},
         finding=sentence(now),
-        columns=("Way", "A month, mean", "1 in 10 below", "1 in 10 above", "Per useful GPU hour"),
-        rows=tuple(_row(now, way) for way in sorted(costs, key=lambda way: _mean(now, way))),
+        columns=("Way", "A month", "1 in 10 below", "1 in 10 above", "Per useful GPU hour"),
+        rows=tuple(_row(now, way) for way in sorted(costs, key=lambda way: _middle(now, way))),
     )
 
 
 def _row(now: BuyOrRent, way: str) -> tuple[str, ...]:
     used = now.hours_per_month * now.gpus
     low, high = (money(float(q)) for q in np.quantile(now.usd_per_month[way], [0.1, 0.9]))
-    hourly = money(_mean(now, way) / used) if used else "–"
-    return (WAYS[way], money(_mean(now, way)), low, high, hourly)
+    hourly = money(_middle(now, way) / used) if used else "–"
+    return (WAYS[way], money(_middle(now, way)), low, high, hourly)
 
 
-def _mean(now: BuyOrRent, way: str) -> float:
-    return float(now.usd_per_month[way].mean())
+def _middle(now: BuyOrRent, way: str) -> float:
+    return float(np.median(now.usd_per_month[way]))
 
 
 def usage_lines(now: BuyOrRent) -> tuple[str, ...]:
@@ -109,7 +109,7 @@ def _mark(hours: float, colour: str) -> Figure:
     return {"type": "line", "line": {"color": colour, "width": 2, "dash": "dot"}, **where}
 
 
-def _said(hours: float, text: str, level: float = 1.0) -> Figure:
-    """A word at the upper end of a mark, on the side where there is room."""
+def _said(hours: float, text: str, shift: int = 0) -> Figure:
+    """A word above a mark, on the side where there is room."""
     side = "left" if hours < HOURS_PER_MONTH / 2 else "right"
-    return note(f" {text} ", x=hours, y=level, xref="x", xanchor=side, yanchor="bottom")
+    return note(f" {text} ", x=hours, y=1, xref="x", xanchor=side, yanchor="bottom", yshift=shift)

@@ -62,11 +62,10 @@ STEP_WORDS = {
     "launch": "starting kernels",
     "other": "other",
 }
-MINUTES = (1, 2, 5, 10, 20, 30)
-HOURS = (1, 2, 5, 10, 20)
-DAYS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+MINUTES, HOURS, DAYS = (1, 3, 10, 30), (2, 6), (1, 3, 10, 30, 100, 365)
 DURATION_TICKS = (*(m / 60 for m in MINUTES), *map(float, HOURS), *(24.0 * d for d in DAYS))
-ROOM = 0.26  # decades beside the outermost points: more than half a step of 2.5, so a tick shows
+ROOM = 0.31  # decades beside the outermost points: room for a tick on the shortest scale
+CLOSE = 0.12  # decades within which two labels run into each other
 MOST_DECADES = 3  # a longer scale has a tick a decade
 
 
@@ -87,7 +86,7 @@ def pareto_chart(plans: Plans) -> Chart | None:
             "mode": "lines+markers+text",
             "marker": {"color": BLUE, "size": 11},
             "line": {"color": BLUE, "width": 2},
-            "text": [rank[id(plan)] for plan in front],
+            "text": _labels([rank[id(plan)] for plan in front], front),
             "textposition": "top right",
         },
     ]
@@ -107,6 +106,21 @@ def pareto_chart(plans: Plans) -> Chart | None:
         columns=PLAN_COLUMNS,
         rows=tuple(plan_rows(plans)),
     )
+
+
+def _labels(ranks: Sequence[str], front: Sequence[Plan]) -> list[str]:
+    """The ranks, blank where a label would run into the one before."""
+    hours = np.log10([plan.cost.wall_clock_hours.p50 for plan in front])
+    usd = np.log10([plan.cost.cost_usd.p50 for plan in front])
+    shown: list[str] = []
+    last: int | None = None
+    for i, rank in enumerate(ranks):
+        if last is None or max(hours[last] - hours[i], usd[i] - usd[last]) > CLOSE:
+            shown.append(rank)
+            last = i
+        else:
+            shown.append("")
+    return shown
 
 
 def _points(plans: Sequence[Plan]) -> Figure:
@@ -179,8 +193,8 @@ def memory_chart(plan: Plan) -> Chart:
         }
         for name, gib in groups.items()
     ]
-    layout = row_layout([f"peak {middle:.1f} GiB"], [f"card {capacity:.1f} GiB"], bottom=92)
-    layout |= {"barmode": "stack", "showlegend": True, "legend": legend_below() | {"y": -0.1}}
+    layout = row_layout([f"peak {middle:.1f} GiB"], [f"card {capacity:.1f} GiB"], bottom=116)
+    layout |= {"barmode": "stack", "showlegend": True, "legend": legend_below() | {"y": -0.06}}
     layout["xaxis"] = hidden_axis() | {"range": [0, max(capacity, high)]}
     layout["shapes"] = [track(0), _whisker(low, high)]
     named = ", ".join(f"{name} {gib:.1f}" for name, gib in groups.items())

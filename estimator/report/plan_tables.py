@@ -52,8 +52,16 @@ def plan_sureness(plans: Plans) -> str:
     )
 
 
-PLAN_COLUMNS = ("Plan", "Cost", "P10 to P90", "Start to end", "P10 to P90", "Memory of the card",
-                "MFU", "On the front")  # fmt: skip
+PLAN_COLUMNS = (
+    "Plan",
+    "Cost",
+    "8 of 10 cases",
+    "Start to end",
+    "8 of 10 cases",
+    "Memory of the card",
+    "MFU",
+    "On the front",
+)
 
 
 def plan_rows(plans: Plans) -> Iterator[tuple[str, ...]]:
@@ -84,7 +92,7 @@ def capacity_gib(plan: Plan) -> float:
     return float(plan.option.candidate.machine.gpu.memory_gib)
 
 
-FACT_COLUMNS = ("", "P50", "P10 to P90, or why")
+FACT_COLUMNS = ("What", "Median", "8 of 10 cases, or note")
 
 
 def plan_facts(plan: Plan) -> Iterator[tuple[str, str, str]]:
@@ -131,7 +139,11 @@ def _cost_facts(plan: Plan) -> Iterator[tuple[str, str, str]]:
     billed = cost.billed_gpu_hours
     yield "GPU-hours paid", significant(billed.p50), _span(billed, significant)
     often = f"a checkpoint every {duration(cost.stretch.checkpoint_every_hours)}"
-    yield "Machines lost on the way", f"{cost.stretch.interruptions:.2g} expected", often
+    yield (
+        "Machines lost on the way",
+        f"{significant(cost.stretch.interruptions, 1)} expected",
+        often,
+    )
 
 
 def _span(found: Range | Spread, show: Callable[[float], str]) -> str:

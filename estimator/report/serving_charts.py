@@ -67,7 +67,7 @@ def _fleet_words(option: ServingOption) -> str:
 
 
 OPTION_COLUMNS = ("Offer", "GPUs of a replica", "Replicas", "In use", "First token", "Each further",
-                  "A month", "P10 to P90", "Per M tokens", "Per request")  # fmt: skip
+                  "A month", "8 of 10 cases", "Per M tokens", "Per request")  # fmt: skip
 
 
 def option_rows(plan: ServingPlan, most: int) -> Iterator[tuple[str, ...]]:
@@ -92,7 +92,7 @@ def few_of_each(others: Sequence[Rival], always: Sequence[Rival]) -> list[Rival]
     return [rival for rival in others if id(rival) in kept]
 
 
-RIVAL_COLUMNS = ("Way", "Kind", "A month", "P10 to P90", "Per M tokens", "Per request", "As of")
+RIVAL_COLUMNS = ("Way", "Kind", "A month", "8 of 10 cases", "Per M tokens", "Per request", "As of")
 
 
 def rival_rows(plan: ServingPlan, others: Sequence[Rival]) -> Iterator[tuple[str, ...]]:
@@ -232,8 +232,10 @@ def volume_chart(plan: ServingPlan, prices: Sequence[Rival]) -> Chart | None:
         data.append(_line([volumes[0], volumes[-1]], [price, price], colour, name))
         if crossing is not None:
             layout["shapes"].append(_upright(crossing, VERMILLION, "dot"))
-            mark = note(f" {short(crossing)} ", x=float(np.log10(crossing)), y=0, xref="x")
-            layout["annotations"].append(mark | {"xanchor": "right", "yanchor": "bottom"})
+            side = "right" if crossing > now else "left"
+            mark = note(f" {short(crossing)} ", x=float(np.log10(crossing)), y=1, xref="x")
+            mark |= {"xanchor": side, "yanchor": "top", "yshift": -18}
+            layout["annotations"].append(mark)
     return Chart(
         figure={"data": data, "layout": layout},
         finding=_crossings(best, prices, curves),

@@ -16,6 +16,9 @@ from estimator.errors import unknown
 from estimator.quantity import Quantity
 from pricing import assumption
 
+SMALLEST, LARGEST = 1e-12, 1e15
+"""Sizes of numbers that mean something; their products stay far from the limits of a float."""
+
 
 @dataclass(frozen=True, slots=True)
 class In:
@@ -34,6 +37,9 @@ class In:
                 raise ValueError(f"{number:g} given; must be at least {self.ge:g} {self.unit}")
             if self.le is not None and number > self.le:
                 raise ValueError(f"{number:g} given; must be at most {self.le:g} {self.unit}")
+            if number and not SMALLEST <= abs(number) <= LARGEST:
+                allowed = f"0 or of a size from {SMALLEST:g} to {LARGEST:g} {self.unit}"
+                raise ValueError(f"{number:g} given; must be {allowed}")
         return Quantity.model_validate({**quantity.model_dump_fields(), "unit": self.unit})
 
     def __get_pydantic_core_schema__(

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from estimator.errors import EstimatorError, InputError
+from estimator.files import read_text
 
 SUSPECT = "susp"
 """How the `flag` of a row begins that no accounting explains."""
-LARGEST_FILE_BYTES = 200_000_000
+LARGEST_FILE_BYTES = 20_000_000
 Made = TypeVar("Made")
 
 
@@ -63,7 +64,7 @@ class Row:
 
 def read_rows(path: Path, required: Iterable[str]) -> list[Row]:
     """The rows of a UTF-8 CSV file with a header line that names at least `required`."""
-    text = _text(path)
+    text = read_text(path, most_bytes=LARGEST_FILE_BYTES, kind="a CSV file")
     reader = csv.DictReader(text.splitlines(), strict=True)
     try:
         header = list(reader.fieldnames or ())
@@ -79,17 +80,6 @@ def read_rows(path: Path, required: Iterable[str]) -> list[Row]:
     if not rows:
         raise InputError(f"{path.name}: holds no rows under its header")
     return rows
-
-
-def _text(path: Path) -> str:
-    try:
-        if path.stat().st_size > LARGEST_FILE_BYTES:
-            raise InputError(f"{path}: larger than {LARGEST_FILE_BYTES / 1e6:.0f} MB")
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: is not UTF-8 text; allowed: a CSV file") from None
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}; give a CSV file") from None
 
 
 def _row(path: Path, line: int, cells: Mapping[str, str]) -> Row:

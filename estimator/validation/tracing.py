@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from estimator.errors import InputError
-from estimator.files import write_atomically
+from estimator.files import user_path, write_atomically
 from estimator.llm.catalogue import find_model, unknown_model
 from estimator.llm.hub import NotOnHubError, fetch_config, read_config_file
 from estimator.training.trace import TraceCase, trace_peak
@@ -28,7 +28,7 @@ class Traced:
 
 def config_of(name: str, *, offline: bool = False) -> Mapping[str, object]:
     """The config.json that `name` means: a file, its folder, a shipped model, one on the hub."""
-    path = Path(name).expanduser()
+    path = user_path(name)
     if path.is_dir():
         path = path / "config.json"
     if path.is_file() or name.endswith(".json"):

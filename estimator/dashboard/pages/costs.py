@@ -2,12 +2,22 @@
 
 import streamlit as st
 
+from estimator.dashboard.buying import ALL_HOURS, Use, bought_or_rented, sold_and_rented
 from estimator.dashboard.choices import alternative
 from estimator.dashboard.results import cash_flow, costs
 from estimator.dashboard.session import Shown, current
-from estimator.dashboard.views import aside, chart, prose, section, table, verdict_line
+from estimator.dashboard.views import (
+    aside,
+    chart,
+    finding_list,
+    prose,
+    section,
+    table,
+    verdict_line,
+)
 from estimator.scenario import AlternativeId
 
+KEPT = "session"  # what is asked here survives a look at another page
 NOTHING = "Doing nothing is the only alternative compared; pick others in the sidebar."
 
 
@@ -20,6 +30,7 @@ def page(shown: Shown) -> None:
     else:
         _one(shown, chosen)
     _all(shown)
+    _buy_or_rent(shown)
     aside(shown.decision.footer)
 
 
@@ -53,6 +64,51 @@ def _all(shown: Shown) -> None:
             section(f"{title}, side by side", "Mean over the horizon, in today's money.")
             chart(title, drawn)
             table("The same as a table", drawn)
+
+
+def _buy_or_rent(shown: Shown) -> None:
+    section(
+        "Buy or rent GPUs",
+        "Level cost per month of GPUs of your own, and of rented ones, by how much they are used.",
+    )
+    known = sold_and_rented()
+    wanted = shown.scenario.training.gpu
+    left, *others = st.columns([2, 1, 2, 1])
+    gpu = left.selectbox(
+        "GPU",
+        known,
+        index=known.index(wanted) if wanted in known else 0,
+        key=f"buying.gpu.{wanted}",
+        help="Those of which both a purchase price and an offer to rent are known.",
+    )
+    gpus = others[0].number_input("How many", 1, 10_000, 8, key="buying.gpus", persist_state=KEPT)
+    hours = others[1].slider(
+        "Hours in use each month",
+        0,
+        ALL_HOURS,
+        200,
+        step=10,
+        key="buying.hours",
+        persist_state=KEPT,
+        help="Hours in which all of them would be at work, training and serving together.",
+    )
+    years = others[2].number_input(
+        "Years", 1, 10, 3, key="buying.years", persist_state=KEPT, help="How long you need them."
+    )
+    drawn, more = bought_or_rented(
+        Use(
+            gpu=gpu,
+            gpus=int(gpus),
+            hours_per_month=float(hours),
+            years=float(years),
+            discount_rate_per_year=shown.scenario.discount_rate_per_year,
+            currency=shown.scenario.currency,
+        )
+    )
+    prose(drawn.finding)
+    chart("buying", drawn)
+    table("The same as a table", drawn)
+    finding_list(more)
 
 
 page(current())

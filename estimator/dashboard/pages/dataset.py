@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from estimator.dashboard.datasets import MAX_UPLOAD_MB, Profiled, profile
+from estimator.dashboard.datasets import KEPT_DATA, MAX_UPLOAD_MB, Profiled, profile
 from estimator.dashboard.declared import plain
 from estimator.dashboard.session import Shown, current
 from estimator.dashboard.views import chart, figures, finding_list, prose, section, table
@@ -31,6 +31,8 @@ def page(shown: Shown) -> None:
     labelling = labelling_rows(shown.scenario.data.label_usd_per_example)
     try:
         if uploaded is not None:
+            kept = uploaded.name, uploaded.file_id, uploaded.getvalue()
+            st.session_state[KEPT_DATA] = kept  # the page "Training plan" starts from it
             found = profile(uploaded.getvalue(), uploaded.name, shown.scenario.model)
         else:
             found = _typed()

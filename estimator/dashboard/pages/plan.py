@@ -6,11 +6,11 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from estimator.dashboard.datasets import MAX_UPLOAD_MB
+from estimator.dashboard.datasets import KEPT_DATA, MAX_UPLOAD_MB
 from estimator.dashboard.declared import docstring, plain
 from estimator.dashboard.plans import Planned, Uploads, Wanted, detail, planned
 from estimator.dashboard.session import Shown, current
-from estimator.dashboard.starts import starts_at
+from estimator.dashboard.starts import MODEL_HELP, starts_at
 from estimator.dashboard.views import (
     aside,
     chart,
@@ -31,7 +31,6 @@ from estimator.training.plan_front import Objective
 KINDS = ["jsonl", "json", "csv", "tsv", "parquet", "txt", "gz"]
 CONFIG_MB = 1
 FROM_DATASET_PAGE = "dataset.file"
-KEPT_DATA = "_plan.data"  # in the session: name, id and content of the page "Dataset"'s upload
 GOALS: dict[Objective, str] = {"cost": "Least cost", "time": "Least time", "both": "Both"}
 KEPT = "session"  # inputs of this page survive a look at another
 
@@ -127,7 +126,7 @@ def _model(shown: Shown) -> tuple[str, Any]:
         key=starts_at("plan.model", shown.scenario.model),
         persist_state=KEPT,
         accept_new_options=True,
-        help="A shipped model; or write a Hugging Face id, or a size such as 7B.",
+        help=MODEL_HELP,
     )
     with st.expander("Or upload its config.json"):
         uploaded = st.file_uploader(

@@ -8,7 +8,7 @@ import streamlit as st
 from estimator.dashboard.declared import docstring, plain
 from estimator.dashboard.serving import Load, Served, served, weight_formats
 from estimator.dashboard.session import Shown, current
-from estimator.dashboard.starts import starts_at
+from estimator.dashboard.starts import MODEL_HELP, starts_at
 from estimator.dashboard.views import (
     aside,
     chart,
@@ -74,7 +74,7 @@ def _asked(shown: Shown) -> Load:
                 key=starts_at("serving.model", scenario.model),
                 persist_state=KEPT,
                 accept_new_options=True,
-                help="A shipped model; or write a Hugging Face id, or a size such as 7B.",
+                help=MODEL_HELP,
             )
             weights = st.segmented_control(
                 "Weights stored in",

@@ -7,6 +7,8 @@ from typing import Any
 
 from estimator.validation.logs.steady import Steady
 
+SMALLEST, LARGEST = 1e-9, 1e18
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogText:
@@ -49,7 +51,15 @@ class RunLog:
 
 
 def number(value: object) -> float | None:
-    """A finite positive number, or None."""
+    """A positive number of a size that a log can mean, or None."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if 0 < value < float("inf") else None
+    return float(value) if SMALLEST <= value <= LARGEST else None
+
+
+def typed_number(text: str) -> float | None:
+    """The same of a number as it is printed."""
+    try:
+        return number(float(text))
+    except ValueError:
+        return None

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from estimator.errors import InputError, unknown
+from estimator.files import read_text
 from estimator.validation.logs import torchtitan, torchtune, trainer
 from estimator.validation.logs.reading import LogText, RunLog
 
@@ -15,7 +16,7 @@ READERS: Mapping[str, Callable[[LogText], RunLog | None]] = {
     "torchtitan": torchtitan.read,
 }
 FORMATS = ("auto", *READERS, "csv")
-LARGEST_FILE_BYTES = 200_000_000
+LARGEST_FILE_BYTES = 20_000_000
 
 
 def read_log(path: Path, log_format: str = "auto") -> RunLog | None:
@@ -39,14 +40,7 @@ def read_log(path: Path, log_format: str = "auto") -> RunLog | None:
 
 
 def _text(path: Path) -> LogText:
-    try:
-        if path.stat().st_size > LARGEST_FILE_BYTES:
-            raise InputError(f"{path}: larger than {LARGEST_FILE_BYTES / 1e6:.0f} MB")
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: is not UTF-8 text; give a log of a training run") from None
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}; give a log of a run") from None
+    text = read_text(path, most_bytes=LARGEST_FILE_BYTES, kind="a log of a run")
     return LogText(path=path, text=text, document=_document(text), records=_records(text))
 
 

@@ -7,18 +7,18 @@ says "local batch size 8, ... gradient accumulation steps 1, sequence length 204
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from estimator.validation.logs.reading import LogText, RunLog, number
+from estimator.validation.logs.reading import LogText, RunLog, number, typed_number
 from estimator.validation.logs.steady import Interval, steady_part
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-LINE = re.compile(r"step:\s*(\d+)\b.*?\b(?:tps|wps):\s*([\d,]+(?:\.\d+)?)")
-MEMORY = re.compile(r"step:.*?memory:\s*([\d.]+)\s*GiB")
+LINE = re.compile(r"step:\s*(\d{1,18})\b.*?\b(?:tps|wps):\s*([\d,]+(?:\.\d+)?)")
+MEMORY = re.compile(r"memory:\s*([\d.]+)\s*GiB")
 START = {
-    "micro_batch": re.compile(r"local batch size (\d+)"),
-    "accumulation": re.compile(r"gradient accumulation steps (\d+)"),
-    "seq_len": re.compile(r"sequence length (\d+)"),
+    "micro_batch": re.compile(r"local batch size (\d{1,9})\b"),
+    "accumulation": re.compile(r"gradient accumulation steps (\d{1,9})\b"),
+    "seq_len": re.compile(r"sequence length (\d{1,9})\b"),
 }
 METRIC = "throughput(tps)"
 
@@ -26,7 +26,8 @@ METRIC = "throughput(tps)"
 def read(log: LogText) -> RunLog | None:
     """The run behind a log of torchtitan; None for other files."""
     text = COLOUR.sub("", log.text)
-    rates = dict(_rates(log, text))
+    lines = [line[at:] for line in text.splitlines() if (at := line.find("step:")) >= 0]
+    rates = dict(_rates(log, lines))
     if not rates:
         return None
     steps = sorted(rates)
@@ -35,7 +36,8 @@ def read(log: LogText) -> RunLog | None:
         Interval(steps=gap, seconds_per_step=1.0 / rates[step])
         for step, gap in zip(steps, gaps, strict=True)
     ]
-    memory = [float(x) for x in MEMORY.findall(text)]
+    shown = (MEMORY.search(line) for line in lines)
+    memory = [x for found in shown if found and (x := typed_number(found.group(1)))]
     stated = {name: pattern.search(text) for name, pattern in START.items()}
     return RunLog(
         path=log.path,
@@ -48,11 +50,11 @@ def read(log: LogText) -> RunLog | None:
     )
 
 
-def _rates(log: LogText, text: str) -> Iterator[tuple[int, float]]:
+def _rates(log: LogText, lines: Iterable[str]) -> Iterator[tuple[int, float]]:
     """Step and tokens per second and device; ranks that print the same step count once."""
     for record in log.records:
         if rate := number(record.get(METRIC)):
-            yield int(record.get("step", 0)), rate
-    for step, shown in LINE.findall(text):
-        if rate := number(float(shown.replace(",", ""))):
-            yield int(step), rate
+            yield int(number(record.get("step")) or 0), rate
+    for found in map(LINE.match, lines):
+        if found and (rate := typed_number(found.group(2).replace(",", ""))):
+            yield int(found.group(1)), rate

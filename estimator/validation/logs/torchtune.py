@@ -9,12 +9,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from estimator.validation.logs.reading import LogText, RunLog, number
+from estimator.validation.logs.reading import LogText, RunLog, number, typed_number
 from estimator.validation.logs.steady import Interval, steady_part
 
 RATE = "tokens_per_second_per_gpu"
 MEMORY = ("peak_memory_alloc", "peak_memory_active")
-LINE = re.compile(r"^Step (\d+) \| (.*)$", re.MULTILINE)
+LINE = re.compile(r"^Step (\d{1,18}) \| (.*)$", re.MULTILINE)
 PAIR = re.compile(r"(\S+):(\S+)")
 
 
@@ -43,11 +43,6 @@ def _entries(log: LogText) -> Iterator[Mapping[str, Any]]:
     yield from (record for record in log.records if "step" in record)
     for found in LINE.finditer(log.text):
         pairs = dict(PAIR.findall(found.group(2)))
-        yield {name: value for name, text in pairs.items() if (value := _float(text)) is not None}
-
-
-def _float(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
+        yield {
+            name: value for name, text in pairs.items() if (value := typed_number(text)) is not None
+        }

@@ -53,7 +53,9 @@ def _from_state(log: LogText, state: Entry, history: Sequence[Entry]) -> RunLog:
     summary = next((e for e in reversed(history) if "train_steps_per_second" in e), {})
     timed = [e for e in history if e is not summary and _timed(e)]
     moments = [_Moment(int(e["step"]), float(e["train_runtime"])) for e in timed]
-    evaluations = {int(e["step"]) for e in history if "eval_runtime" in e and "step" in e}
+    evaluations = {
+        int(step) for e in history if "eval_runtime" in e and (step := number(e.get("step")))
+    }
     notes = []
     if len(moments) > FEWEST_INTERVALS + 1:
         steady = steady_part(_intervals(moments, evaluations), place)
@@ -104,6 +106,8 @@ def _whole_run(summary: Entry, history: Sequence[Entry], place: str) -> Steady:
             f"{place}: {steps} steps and only their total time; warm-up would weigh too much, "
             f"at least {FEWEST_STEPS} are needed"
         )
+    if sum(evaluating) >= seconds:
+        raise InputError(f"{place}: its evaluations took longer than the whole run; give its log")
     return Steady(
         mean=(seconds - sum(evaluating)) / steps,
         relative_error=1.0 / steps,  # a first step of twice the usual time
@@ -168,7 +172,7 @@ def _moment(record: Entry) -> _Moment | None:
 
 def _clock(text: str) -> float | None:
     """Seconds of a Python timedelta: "1 day, 2:03:04"."""
-    found = re.fullmatch(r"(?:(\d+) days?, )?(\d+):(\d\d):(\d\d)", text)
+    found = re.fullmatch(r"(?:(\d{1,6}) days?, )?(\d{1,9}):(\d\d):(\d\d)", text)
     if found is None:
         return None
     days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
