@@ -114,14 +114,17 @@ def reviewed_share(draws: Draws, answers_per_month: FloatArray) -> FloatArray:
 
 
 def incident_rate(draws: Draws, way: Way) -> FloatArray:
-    """Expected incidents per answer, shape (n,): more after tuning, fewer behind a guard.
+    """Expected incidents per answer, shape (n,): more from a tuned model, as far as none is caught.
 
+    The rate is that of an untuned, guarded model; tuning multiplies it, and a guard catches a share
+    of what tuning adds: rate x (1 + (multiplier - 1)(1 - share)).
     Source of the multiplier: Qi et al., arXiv 2310.03693 (harmful answers after benign tuning).
     """
     rate = draws["quality.incidents_per_million_answers"] / 1e6
     if way in ("finetune", "finetune_rag"):
-        rate = rate * draws["quality.tuning_incident_multiplier"]
-    return np.asarray(rate * (1 - draws["quality.moderated_share"]))
+        added = draws["quality.tuning_incident_multiplier"] - 1
+        rate = rate * (1 + added * (1 - draws["quality.moderated_share"]))
+    return np.asarray(rate)
 
 
 def incident_count(expected: FloatArray, uniform: FloatArray) -> FloatArray:

@@ -146,18 +146,21 @@ def training_gpus(timeline: Timeline, alternative: AlternativeId) -> tuple[LineI
 
 
 def bought_gpus(timeline: Timeline) -> tuple[LineItem, ...]:
-    """GPUs bought now, sold at the end of the horizon, housed and powered in between.
+    """GPUs bought when the project starts, sold at the end of the horizon, powered in between.
 
     Their value falls in a straight line to the residual share at the end of their useful life.
     """
     world = timeline.world
     d, gpus = world.draws, world.scenario.training.gpus
     life_months = d["owning.useful_life_years"] * 12
-    worn = np.minimum(world.months / life_months, 1.0)
+    start = np.floor(np.atleast_1d(world.delay_months))
+    owned_months = np.maximum(world.months - start, 0.0)
+    worn = np.minimum(owned_months / life_months, 1.0)
     left = 1 - (1 - d["owning.residual_share"]) * worn
-    bought = np.zeros((max(np.size(left), 1), world.months))
-    bought[:, 0] = 1.0
-    bought[:, -1] -= np.atleast_1d(left)
+    month = np.arange(world.months)
+    bought = np.where(month == start[:, None], 1.0, 0.0) * np.ones((np.size(left), 1))
+    bought[:, -1] -= np.where(owned_months > 0, left, 0.0)
+    owned = np.where(month >= start[:, None], 1.0, 0.0)
     price = gpus * d["training.purchase_usd_per_gpu"] * d["owning.server_overhead_factor"]
     kilowatts = gpus * _watts(world.scenario.training.gpu) / 1000
     electricity = d["owning.pue"] * HOURS_PER_MONTH * d["owning.electricity_usd_per_kwh"]
@@ -181,7 +184,7 @@ def bought_gpus(timeline: Timeline) -> tuple[LineItem, ...]:
             name="Power, rack and upkeep of the GPUs",
             category="GPUs for training",
             amount_usd=np.asarray(housing + upkeep),
-            profile=world.profile(np.ones(world.months)),
+            profile=world.profile(owned),
             formula="kW x (PUE x hours x electricity + rack) + upkeep, every month, busy or idle",
             inputs=(
                 "owning.pue",
