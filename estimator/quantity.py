@@ -45,6 +45,7 @@ WIDEST_RATIO = 1e6
 """Of P90 to P10: beyond it the tails of a lognormal leave the numbers that mean anything."""
 Z90 = 1.2815515655446004  # standard normal quantile at 0.9
 _ANGLE = np.linspace(0.0, np.pi, 4097)  # of the table of a PERT's curve
+_EVEN_STEPS, _END_STEPS = 2**14, 64
 _DATE = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
 
 
@@ -256,10 +257,29 @@ def pert_shape(low: float, mode: float, high: float) -> tuple[float, float]:
 def pert_ppf(u: ArrayLike, low: float, mode: float, high: float) -> FloatArray:
     """Inverse CDF of the beta-PERT distribution, in the unit of `low`.
 
-    Read off a table of the curve; its error is below 1e-6 of the range.
+    Read off a table of the curve; its error is below 3e-6 of the range.
     """
-    cumulative, share = _pert_table(*pert_shape(low, mode, high))
-    return np.asarray(low + (high - low) * np.interp(np.asarray(u, np.float64), cumulative, share))
+    shape = pert_shape(low, mode, high)
+    cumulative, share = _pert_table(*shape)
+    u = np.asarray(u, np.float64)
+    if u.size < _EVEN_STEPS / 4:
+        return np.asarray(low + (high - low) * np.interp(u, cumulative, share))
+    even = _pert_even(*shape)
+    place = u * _EVEN_STEPS
+    step = np.minimum(place.astype(np.intp), _EVEN_STEPS - 1)
+    shares = even[step] + (place - step) * (even[step + 1] - even[step])
+    ends = (step < _END_STEPS) | (step >= _EVEN_STEPS - _END_STEPS)
+    shares[ends] = np.interp(u[ends], cumulative, share)
+    return np.asarray(low + (high - low) * shares)
+
+
+@lru_cache(maxsize=1024)
+def _pert_even(alpha: float, beta: float) -> FloatArray:
+    """The curve at even steps of probability, where nothing need be searched: ten times faster.
+
+    At both ends it is too steep for straight lines between them.
+    """
+    return np.interp(np.linspace(0.0, 1.0, _EVEN_STEPS + 1), *_pert_table(alpha, beta))
 
 
 @lru_cache(maxsize=1024)

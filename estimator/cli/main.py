@@ -5,6 +5,7 @@ needs it, so that `--help` answers at once.
 """
 
 import errno
+import gc
 import os
 import sys
 from typing import Annotated, NoReturn
@@ -97,6 +98,7 @@ def _root(
 
 def main() -> None:
     """Run the command line; the process exits with 0, 1 or 2."""
+    gc.set_threshold(50_000)  # imports make many objects and no garbage
     try:
         sys.exit(app(prog_name="tuneroi", standalone_mode=False) or 0)
     except typer.TyperException as error:
