@@ -62,3 +62,26 @@ def test_impossible_correlations_are_refused() -> None:
         sample({"a": A, "b": B, "c": c}, n=8, seed=1, rank_correlations=correlations)
     with pytest.raises(CatalogError, match="nearest"):
         sample({"speed": A, "b": B}, n=8, seed=1, rank_correlations={("sped", "b"): 0.2})
+
+
+def test_no_two_inputs_of_many_follow_each_other() -> None:
+    """Cosines of two independent uniforms correlate by about 1/sqrt(n), whatever their waves.
+
+    Of two and a half million pairs chance alone puts one at 5/sqrt(n); Sobol points of 200
+    dimensions taken together reach 52/sqrt(n).
+    """
+    n, inputs, waves = 4096, 200, np.arange(1, 9)
+    points = sobol(n, inputs, seed=7)
+    features = np.cos(np.pi * points[:, :, None] * waves).reshape(n, -1) * np.sqrt(2)
+    correlation = features.T @ features / n
+    own = np.repeat(np.arange(inputs), waves.size)
+    between = np.abs(correlation[own[:, None] != own])
+    assert between.max() < 8 / np.sqrt(n)
+
+
+@pytest.mark.parametrize("dimensions", [1, 16, 17, 40])
+def test_every_input_fills_every_stratum_once(dimensions: int) -> None:
+    points = sobol(256, dimensions, seed=1)
+    assert points.shape == (256, dimensions)
+    strata = np.sort((points * 256).astype(int), axis=0)
+    assert (strata == np.arange(256)[:, None]).all()
