@@ -273,7 +273,7 @@ def test_every_page_shows_every_template(name: str) -> None:
             assert sentence.split(" because ")[0] in html(app, "sure"), page
 
 
-CHARTS = {"assumptions": 0, "scenarios": 0}
+CHARTS = {"assumptions": 0, "benchmark": 0, "scenarios": 0}
 
 
 def test_a_dataset_page_reads_a_file_and_says_what_is_wrong_with_another() -> None:

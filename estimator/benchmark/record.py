@@ -13,7 +13,13 @@ from estimator.benchmark.fit import Fitted, Timed
 from estimator.benchmark.probe import Probe
 from estimator.benchmark.slices import Rounds, Steady
 from estimator.benchmark.target import Target
-from estimator.hardware.calibration_file import CalibrationFile, Device, save_calibration_file
+from estimator.files import write_atomically
+from estimator.hardware.calibration_file import (
+    CalibrationFile,
+    Device,
+    load_calibration_file,
+    save_calibration_file,
+)
 
 PARTS = ("forward", "backward", "optimizer")
 
@@ -161,6 +167,13 @@ def evidence(result: Result) -> dict[str, Any]:
         "interrupted": record.interrupted,
         "notes": list(record.notes),
     }
+
+
+def keep_more(path: Path, found: Mapping[str, Any]) -> None:
+    """Put what was measured after the prediction into its file, whole or not at all."""
+    file = load_calibration_file(path)
+    more = file.model_copy(update={"evidence": {**file.evidence, **found}})
+    write_atomically(path, more.model_dump_json(indent=1) + "\n")
 
 
 def ranged(found: Range | None) -> dict[str, float] | None:

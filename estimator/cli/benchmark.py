@@ -119,12 +119,18 @@ def benchmark(
     from estimator.benchmark.measure import Settings
     from estimator.benchmark.measure import benchmark as run_benchmark
     from estimator.benchmark.probe import usable_threads
-    from estimator.benchmark.record import save_result
+    from estimator.benchmark.record import keep_more, save_result
     from estimator.benchmark.target import target_of
     from estimator.cli.main import INTERRUPTED
     from estimator.cli.options import stay_offline
     from estimator.cli.show import print_json, print_parts
-    from estimator.report.benchmark import benchmark_dict, benchmark_parts, plan_dict, plan_parts
+    from estimator.report.benchmark import (
+        benchmark_dict,
+        benchmark_parts,
+        plan_dict,
+        plan_parts,
+        verified_dict,
+    )
 
     if remote_script or sky_gpu:
         _print_remote(sky_gpu)
@@ -161,6 +167,8 @@ def benchmark(
         result = run_benchmark(goal, settings, report)
         file = save_result(result, {})
         more = _beyond(result, settings, report, verify, largest, nproc, mode)
+        if more["verified"] is not None:
+            keep_more(file, {"verified": verified_dict(result, more["verified"])})
         if more["together"] is not None:
             keep_links(file, *more["together"])
     if as_json:

@@ -42,7 +42,7 @@ def profile(
     if content is None:
         found = typed_profile(examples=examples, mean_tokens=mean_tokens, p95_tokens=p95_tokens)
     else:
-        found = _read(content, name, model)
+        found = read_upload(content, name, model)
     return Profiled(
         summary=f"{name or 'Typed in'}: tokens {found.token_source}.",
         facts=tuple(size_facts(found)),
@@ -53,7 +53,7 @@ def profile(
     )
 
 
-def _read(content: bytes, name: str, model: str) -> DatasetProfile:
+def read_upload(content: bytes, name: str, model: str) -> DatasetProfile:
     """The file, under its own name in a folder of its own, which is gone afterwards."""
     safe = Path(name).name
     if not safe or safe.startswith("."):

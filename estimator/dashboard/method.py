@@ -144,7 +144,7 @@ LIMITS = (
     "Prices, wages and rents are ranges of a date, not quotes; Assumptions shows how old they are.",
     "How well each way answers is the least known input of all. Ranges marked as guesses are "
     "guesses: a pilot with your own requests says more than any of them.",
-    "Training speed is known for GPUs and software among the measurements below; for others the "
+    "Training speed is known for GPUs and software among the measurements above; for others the "
     "range is as wide as for GPU generations that were left out of the fit.",
     "Closed forms of memory do not know every library's habits: near the edge of a card, try it.",
     "A benchmark here extrapolates from some layers on one machine; several machines are "
@@ -157,8 +157,8 @@ LIMITS = (
 LOADS = {
     "batched": "Many requests at once",
     "single_stream": "One request at a time",
-    "batched_seen": "Many at once, GPU and program as in the fit",
-    "single_stream_seen": "One at a time, GPU and program as in the fit",
+    "batched_seen": "Many, on GPUs and programs of the fit",
+    "single_stream_seen": "One, on GPUs and programs of the fit",
 }
 
 

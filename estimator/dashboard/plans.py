@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from estimator.cli.plan_options import calibrations_of
-from estimator.dashboard.datasets import _read
+from estimator.dashboard.datasets import read_upload
 from estimator.dashboard.results import _keep
 from estimator.dataset import DatasetProfile, typed_profile
 from estimator.decision.wording import capitalised
@@ -132,7 +132,7 @@ def _data_of(
 ) -> DatasetProfile:
     """The uploaded dataset, or the typed numbers."""
     if data_id:
-        return _read(_content, name, model)
+        return read_upload(_content, name, model)
     return typed_profile(examples=examples, mean_tokens=mean_tokens)
 
 

@@ -11,6 +11,7 @@ from estimator.decision.currency import rate_note, shown_in
 from estimator.decision.simulate import Comparison, compare
 from estimator.decision.verdict import Verdict
 from estimator.decision.wording import percent
+from estimator.hardware.calibration_file import calibration_to_use
 from estimator.report.charts import (
     Chart,
     cash_flow_chart,
@@ -67,7 +68,9 @@ class Decision:
 @_keep(st.cache_resource, 2)
 def comparison(scenario_yaml: str, n: int, seed: int) -> Comparison:
     """The comparison itself; tens of megabytes, so only the last two are kept."""
-    return compare(parse_scenario(scenario_yaml), n=n, seed=seed)
+    scenario = parse_scenario(scenario_yaml)
+    own = calibration_to_use(pricing.gpu_spec(scenario.training.gpu)).own
+    return compare(scenario, n=n, seed=seed, calibration=own)
 
 
 @_keep(st.cache_data, 64)

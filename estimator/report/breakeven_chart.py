@@ -50,7 +50,7 @@ def break_even_chart(found: BreakEven) -> Chart:
     layout["shapes"] = [zero_line(), _believed(p10, p90)]
     first, second = LABELS[found.a], LABELS[found.b]
     layout["annotations"] = [
-        note(f"above 0: {first}", x=0, y=1, xanchor="left", yanchor="bottom"),
+        note(f"above 0: {first} is worth more", x=0, y=1, xanchor="left", yanchor="bottom"),
         *(
             note(
                 _value(value, bare_unit(unit)),

@@ -59,7 +59,7 @@ def usage_chart(idle: BuyOrRent, always: BuyOrRent, now: BuyOrRent) -> Chart:
     layout["xaxis"] = axis("hours in use each month") | {"range": ends, "showgrid": False}
     layout["yaxis"] = money_axis(0.0, max(usd for pair in costs.values() for usd in pair))
     layout["shapes"] = [_mark(now.hours_per_month, GREY)]
-    layout["annotations"] = [_said(now.hours_per_month, "now", shift=18)]
+    layout["annotations"] = [_said(now.hours_per_month, "your hours", shift=18)]
     limit = float(np.median(now.break_even_utilisation))
     if limit < 1:
         layout["shapes"].append(_mark(limit * HOURS_PER_MONTH, BLUE))

@@ -251,7 +251,7 @@ def information_chart(comparison: Comparison, most: int = 6) -> Chart | None:
         "orientation": "h",
         "x": amounts,
         "y": list(range(len(labels))),
-        "width": 0.36,
+        "width": 0.2,
         "marker": {"color": [BLUE] + [SKY] * (len(labels) - 1)},
         "hoverinfo": "skip",
     }

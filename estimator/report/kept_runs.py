@@ -14,7 +14,7 @@ from estimator.report.layout import gib
 from estimator.report.validation import signed
 from estimator.training.published import Measurement
 from estimator.training.recipe import TrainingRecipe
-from estimator.validation.own_runs import Compared, _predicted, measured_run
+from estimator.validation.own_runs import Compared, measured_run, predicted_range
 
 FILE_COLUMNS = ("Device", "Made (UTC)", "From", "Measurements", "Range ×/÷", "File")
 STEP_COLUMNS = ("Model", "Made (UTC)", "Seconds by layers", "By the fitted formula", "Apart")
@@ -64,8 +64,8 @@ def _compared(file: CalibrationFile) -> Iterator[Compared]:
     measurements = [m for run in runs if (m := _measurement(run, file)) is not None]
     if not measurements:
         return
-    before = _predicted(measurements, shipped_calibration())
-    after = _predicted(measurements, file.calibration)
+    before = predicted_range(measurements, shipped_calibration())
+    after = predicted_range(measurements, file.calibration)
     for m, b, a in zip(measurements, before, after, strict=True):
         yield Compared(name=m.row_id, measured=m.tokens_per_second_per_gpu, before=b, after=a)
 

@@ -136,7 +136,7 @@ def calibrated_by(runs: Sequence[OwnRun], base: Calibration) -> OwnCalibration:
     """The calibration shifted by own runs; noise of the runs widens its range for their like."""
     measurements = [run.measurement for run in runs]
     shifted = _widened(recalibrate(base, measurements), runs)
-    before, after = _predicted(measurements, base), _predicted(measurements, shifted)
+    before, after = predicted_range(measurements, base), predicted_range(measurements, shifted)
     compared = [
         Compared(name=run.name, measured=m.tokens_per_second_per_gpu, before=b, after=a)
         for run, m, b, a in zip(runs, measurements, before, after, strict=True)
@@ -216,9 +216,10 @@ def measured_run(
     )
 
 
-def _predicted(
+def predicted_range(
     measurements: Sequence[Measurement], calibration: Calibration
 ) -> Iterator[tuple[float, float, float]]:
+    """P10, P50 and P90 of tokens per second and GPU of each measurement."""
     values = calibration.values
     speeds = predict(batch(measurements, values), values).tokens_per_second_per_gpu
     for m, speed in zip(measurements, np.atleast_1d(speeds), strict=True):

@@ -185,7 +185,11 @@ def _result(job: Job) -> None:
     ended = job.ended
     assert ended is not None
     if ended.figures is None:
-        st.error(plain(f"{job.about}: {ended.message}"), icon=":material/error:")
+        words = plain(f"{job.about}: {ended.message}")
+        if job.stopping:
+            st.info(words, icon=":material/stop:")
+        else:
+            st.error(words, icon=":material/error:")
         return
     if st.session_state.get(SEEN) is not job:
         st.session_state[SEEN] = job
