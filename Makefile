@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dashboard test lint types benchmarks clean
+.PHONY: help demo dashboard test lint types docs benchmarks mutation audit clean
 
 help: ## Show what can be done
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,11 +26,22 @@ lint: $(VENV)/dev ## Check style
 types: $(VENV)/dev ## Check types
 	@$(BIN)/mypy
 
+docs: $(VENV)/dev ## Build the documentation into site/
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+mutation: $(VENV)/dev ## Change formulas and see whether a test notices
+	@$(PIP) install mutmut
+	@$(BIN)/mutmut run --max-children 1
+
+audit: $(VENV)/base ## Look up known faults of the dependencies (needs the network)
+	@$(PIP) install pip-audit
+	@$(BIN)/pip-audit -r constraints.txt --no-deps --disable-pip
+
 benchmarks: $(VENV)/dev ## Print speed and accuracy figures
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 clean: ## Remove the environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf site mutants $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/base: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || { echo "Making $(VENV) ..."; $(PYTHON) -m venv $(VENV); }
@@ -42,5 +53,5 @@ $(VENV)/base: pyproject.toml constraints.txt
 $(VENV)/dev: $(VENV)/base
 	@echo "Installing what the tests need (a few minutes, once) ..."
 	@$(PIP) install "$$(grep '^torch==' constraints.txt)"
-	@$(PIP) install --constraint constraints.txt --editable '.[benchmark,browser,dev]'
+	@$(PIP) install --constraint constraints.txt --editable '.[benchmark,browser,dev,docs]'
 	@touch $@

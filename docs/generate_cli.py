@@ -16,15 +16,15 @@ from estimator.files import write_atomically
 PAGE = Path(__file__).parent / "reference" / "cli.md"
 HEAD = """# The command
 
-Written by `docs/generate_cli.py` from the command itself. Every command says the same with `--help`,
-and those with `--json` print the shapes of [this page](json.md).
+Written by `docs/generate_cli.py` from the command itself. Every command says the same with
+`--help`, and those with `--json` print the shapes of [this page](json.md).
 
 | Exit status | Means |
 |---:|---|
 | 0 | done |
 | 1 | a fault of tuneroi; `TUNEROI_DEBUG=1` shows where |
 | 2 | a mistake in what was asked: one line says what, where and what is allowed |
-| 3 | the verdict differs (`diff`, `library compare`), or no source could be reached (`prices refresh`) |
+| 3 | `diff`, `library compare`: the verdict differs; `prices refresh`: no source was reached |
 | 130 | stopped by Ctrl-C |
 
 | Variable | Means |

@@ -57,19 +57,25 @@ COMMANDS = (
     "library compare 1 1",
 )
 ALIKE = """
-## Commands that print one of these shapes, or need more than this page does
+## Commands that need more than this page does
 
-| Command | Shape |
-|---|---|
-| `benchmark` | `device`, `prediction: {step_seconds, peak_bytes, parts_seconds, tokens_per_second}`, `reached_interval`, `calibration_file`, `interrupted`, `seconds`, `notes`, `measured`; with `--verify` also `verified: {step_seconds, peak_bytes, steps, step_error, step_in_interval, peak_error}` |
-| `trace`, `validate traces` | as `validate memory`, and for `trace` `file` and `not_traced` |
-| `validate fits` | `rows`, `expressed` and `accuracy` |
-| `validate runs` | GPU hours and dollars, each as `validate throughput` |
-| `calibrate fit` | the fitted parameters and their errors; `--out` writes the calibration itself |
-| `calibrate show`, `calibrate add` | as one entry of `calibrate list` |
-| `prices refresh` | for each source `status`, `file`, `as_of`, `prices`, `changes: {new, gone, up, down, unchanged}`, `remarks` |
-| `library reload`, `library remove` | `id`, `name` and what was done |
-| `init --schema` | the JSON schema of a scenario file |
+- `benchmark`: `device`, `prediction: {step_seconds, peak_bytes, parts_seconds, tokens_per_second}`,
+  `reached_interval`, `calibration_file`, `interrupted`, `seconds`, `notes`, `measured`; with
+  `--verify` also `verified: {step_seconds, peak_bytes, steps, step_error, step_in_interval,
+  peak_error}`.
+- `trace`: as `validate memory`, with `file` and `not_traced`.
+- `validate traces`: as `validate memory`.
+- `validate fits`: `rows`, `expressed`, `suspect_left_out`, `accuracy` and its counts, `near_edge`,
+  `away_from_edge`, `by_source`, `by_method`, `unexpressed`, `wrong`.
+- `validate runs`: as `validate memory`, of GPU hours, with `dollars`.
+- `calibrate fit`: `calibration`, `out`, `rows`, `expressed`, `suspect_left_out`, `unexpressed`,
+  `shipped`, `fitted`, `moved`.
+- `calibrate show`, `calibrate add`: `file`, what the file holds, and `moved`.
+- `prices refresh`: for each source `status`, `file`, `as_of`, `prices`,
+  `changes: {new, gone, up, down, unchanged}`, `remarks`.
+- `library reload`: as one entry of `library list`, with `file`.
+- `library remove`: `removed`, as one entry of `library list`.
+- `init --schema`: the JSON schema of a scenario file.
 """
 HEAD = """# What `--json` prints
 
@@ -151,9 +157,7 @@ def _shape(data: Any, command: str, key: str = "", depth: int = 0) -> Iterator[s
         yield f"{start}{_kind(data)}"
 
 
-def _object(
-    data: dict[str, Any], command: str, key: str, depth: int, start: str
-) -> Iterator[str]:
+def _object(data: dict[str, Any], command: str, key: str, depth: int, start: str) -> Iterator[str]:
     kind = _known(data)
     if kind:
         yield f"{start}{kind}"

@@ -1,6 +1,7 @@
 """Own calibration files: kept whole, matched by device, refused with the reason."""
 
 import json
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -87,12 +88,12 @@ def test_no_file_is_written_over_another(tmp_path: Path) -> None:
 
 
 def test_a_failed_save_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: Path, target: Path) -> None:
+    def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     earlier = save_calibration_file(file_of(), tmp_path)
-    monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(OSError, match="No space left"):
+    monkeypatch.setattr(os, "link", full)
+    with pytest.raises(InputError, match="No space left"):
         save_calibration_file(file_of(), tmp_path)
     assert list(tmp_path.iterdir()) == [earlier]
     assert load_calibration_file(earlier) == file_of()

@@ -19,7 +19,7 @@ from estimator.dataset import DatasetProfile, profile_dataset
 from estimator.dataset.json_stream import json_rows
 from estimator.dataset.parquet import parquet_rows
 from estimator.dataset.reading import find_sources, read_rows
-from estimator.dataset.rows import BadRow, Row
+from estimator.dataset.rows import BadRow, DamagedFile, Row
 from estimator.dataset.streams import lines
 from estimator.errors import InputError
 
@@ -253,10 +253,12 @@ def test_parquet_with_one_text_a_thousand_times_stays_small(tmp_path: Path) -> N
     column = pa.DictionaryArray.from_arrays(pa.array([0] * 2000, pa.int32()), ["x" * 100_000])
     pq.write_table(pa.table({"text": column}), path)
     assert path.stat().st_size < 100_000
-    peak = 0
-    for row in parquet_rows(path, lambda _: None):
-        assert isinstance(row, Row)
-        peak = max(peak, pa.total_allocated_bytes())
+    peak = rows = 0
+    with pytest.raises(DamagedFile, match="unpacks to more than 200 times its size"):
+        for rows, row in enumerate(parquet_rows(path, lambda _: None), start=1):  # noqa: B007
+            assert isinstance(row, Row)
+            peak = max(peak, pa.total_allocated_bytes())
+    assert 40 <= rows < 100
     assert peak < 20e6  # 200 MB when decoded
 
 

@@ -156,3 +156,20 @@ def test_equivalent_annual_cost_of_owned_servers() -> None:
     assert annual == pytest.approx(75_217, abs=0.5)
     assert annual == pytest.approx(-npf.pmt(0.08, 4, pv_cost))
     assert finance.equivalent_annual_cost(1200.0, 0.0, 4) == pytest.approx(300)
+
+
+def test_payback_is_in_the_money_of_each_draw() -> None:
+    """What counts as zero is a share of a draw's own money, however rich its neighbours are."""
+    pennies, billions = [-1e-8, 5e-9, 1e-8], [-1e12, 5e11, 1e12]
+    assert finance.payback_months(pennies) == pytest.approx(1.5)
+    assert finance.payback_months([pennies, billions]) == pytest.approx([1.5, 1.5])
+
+
+def test_payback_of_nothing_or_of_rounding_is_at_once() -> None:
+    assert finance.payback_months([0.0, 0.0, 0.0]) == 0.0
+    assert finance.payback_months([0.3, -0.1, -0.2, 1.0]) == 0.0  # the sum is -3e-17, not a debt
+
+
+def test_payback_within_rounding_is_never_later_than_its_month() -> None:
+    """The crossing may stop a hair below zero: the month is over then, and no later one counts."""
+    assert finance.payback_months([-1.0, 1.0 - 1e-13]) == pytest.approx(1.0, abs=0)

@@ -6,7 +6,8 @@ network and one thread. Around a block, as comments that no reader sees:
 - `<!-- needs: WHAT -->` before ```sh: not run; its commands and options must exist.
 - `<!-- status: N -->` before ```sh: the exit status of its last command, 0 otherwise.
 - `<!-- output -->` before ```text: what the block above printed; `<!-- output: 1-9, 14-20 -->`
-  these lines of it, with "..." for lines left out.
+  these lines of it, or `From here+5` that line and the next 4, with "..." for lines left out;
+  `output wide` as wide as into a pipe.
 - `<!-- example: WHERE -->` before ```text: printed on that machine; not compared.
 - ```yaml title="FILE": written to FILE. ```python without a title is run like ```sh.
 """
@@ -31,9 +32,9 @@ FENCE = re.compile(
     r"(?:^<!-- (?P<mark>[^>]*?) -->\n+)?^```(?P<language>\w+)(?P<more>[^\n]*)\n(?P<body>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
-MARKS = re.compile(r"needs: .+|status: \d+|output(: [\d, -]+)?|example: .+|demo|accuracy")
-WIDTH = 100
-"""Columns of printed output, as in the README; a pipe usually gets more."""
+MARKS = re.compile(r"needs: .+|status: \d+|output( wide)?(: .+)?|example: .+|demo|accuracy")
+WIDTH, WIDE = 100, 160
+"""Columns of printed output: narrow as in the README's demo, or what a pipe gets."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,16 @@ def blocks(text: str) -> Iterator[Block]:
         )
 
 
+def place(part: str, lines: list[str]) -> tuple[int, int]:
+    """First and last line of a part: `3-5`, or `How the line begins+3`."""
+    if found := re.fullmatch(r"(\d+)-(\d+)", part):
+        return int(found[1]), int(found[2])
+    beginning, _, count = part.rpartition("+")
+    starts = [number for number, line in enumerate(lines, 1) if line.startswith(beginning)]
+    assert starts, f"no line begins with {beginning!r}"
+    return starts[0], starts[0] + int(count) - 1
+
+
 def cut(printed: str, mark: str) -> str:
     """The lines of what was printed that a mark asks for."""
     if ":" not in mark:
@@ -80,8 +91,7 @@ def cut(printed: str, mark: str) -> str:
     lines = printed.splitlines(keepends=True)
     shown = []
     for part in mark.partition(":")[2].split(","):
-        first, _, last = part.strip().partition("-")
-        start, end = int(first), int(last or first)
+        start, end = place(part.strip(), lines)
         shown.append("".join(lines[start - 1 : end]))
     return "...\n".join(shown) + ("...\n" if end < len(lines) else "")
 
@@ -101,27 +111,28 @@ class Shell:
         program = shell.programs / "tuneroi"
         program.write_text(
             f"#!{sys.executable}\nfrom estimator.cli import main, show\n"
-            f"show.PIPE_WIDTH = {WIDTH}\nmain()\n"
+            "import os\nshow.PIPE_WIDTH = int(os.environ['SHOWN_WIDTH'])\nmain()\n"
         )
         program.chmod(0o755)
         (shell.programs / "python").symlink_to(sys.executable)
         return shell
 
-    def run(self, block: Block) -> tuple[int, str, str]:
+    def run(self, block: Block, width: int = WIDTH) -> tuple[int, str, str]:
         path = f"{self.programs}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}"
         environment = {
             **os.environ,
             "PATH": path + os.environ["PATH"],
             "PYTHONPATH": str(ROOT),
             "TUNEROI_DATA": str(self.folder.parent / "own"),
+            "SHOWN_WIDTH": str(width),
             "HF_HUB_OFFLINE": "1",
             "OPENBLAS_NUM_THREADS": "1",
             "OMP_NUM_THREADS": "1",
         }
-        command = ["bash", "-e"] if block.language == "sh" else [sys.executable]
+        command = ["bash", "-e", "-c"] if block.language == "sh" else [sys.executable, "-c"]
         ran = subprocess.run(
-            [*command, "/dev/stdin"],
-            input=block.body,
+            [*command, block.body],
+            stdin=subprocess.DEVNULL,
             cwd=self.folder,
             env=environment,
             capture_output=True,
@@ -180,7 +191,8 @@ def test_a_page_shows_what_its_commands_do(page: Path, tmp_path: Path) -> None:
     text = page.read_text("utf-8")
     shell = Shell.made(tmp_path)
     printed, edits = None, []
-    for block in blocks(text):
+    found = list(blocks(text))
+    for block, after in zip(found, [*found[1:], None], strict=True):
         where = f"{page.relative_to(ROOT)}:{block.line}"
         if block.title:
             (shell.folder / block.title).parent.mkdir(parents=True, exist_ok=True)
@@ -190,14 +202,17 @@ def test_a_page_shows_what_its_commands_do(page: Path, tmp_path: Path) -> None:
                 check_exists(words)
             printed = None
         elif block.runs:
-            status, printed, error = shell.run(block)
+            wide = after is not None and after.mark.startswith("output wide")
+            status, printed, error = shell.run(block, WIDE if wide else WIDTH)
             assert status == block.status, f"{where}: exit status {status}\n{printed}{error}"
         elif block.mark.startswith("output"):
             assert printed is not None, f"{where}: no block above it was run"
             shown = cut(printed, block.mark)
             edits.append((block.span, shown))
             if not os.environ.get("UPDATE_DOCS"):
-                assert block.body == shown, f"{where}: run UPDATE_DOCS=1 python -m pytest {__file__}"
+                assert block.body == shown, (
+                    f"{where}: run UPDATE_DOCS=1 python -m pytest {__file__}"
+                )
     if os.environ.get("UPDATE_DOCS"):
         for (start, end), shown in reversed(edits):
             text = text[:start] + shown + text[end:]
@@ -222,7 +237,7 @@ def test_the_check_sees_what_is_wrong(tmp_path: Path) -> None:
     status, printed, _ = Shell.made(tmp_path).run(ran)
     assert (status, ran.status, printed) == (3, 3, "yes\n")
     assert cut(printed, shown.mark) != shown.body
-    assert cut("a\nb\nc\nd\n", "output: 1, 3-3") == "a\n...\nc\n...\n"
+    assert cut("a\nb\nc\nd\n", "output: 1-1, c+1") == "a\n...\nc\n...\n"
     with pytest.raises(AssertionError, match="no option --nonsense"):
         check_exists(["tuneroi", "plan", "--nonsense", "1"])
     with pytest.raises(AssertionError):

@@ -51,7 +51,7 @@ def test_a_file_or_its_folder(tmp_path: Path, as_path: bool, folder: bool) -> No
         ("{", r"config\.json is not JSON"),
         ("[]", "holds a list, not an object"),
         ('{"model_type": "llama", "hidden_size": -1}', "hidden_size is -1; allowed"),
-        (" " * 1_000_001, "has 1000001 bytes; allowed: at most 1000000"),
+        (" " * 1_000_001, "larger than 1 MB; give a config.json"),
     ],
 )
 def test_a_bad_file_is_explained(tmp_path: Path, text: str, message: str) -> None:

@@ -15,6 +15,7 @@ from estimator.cli.decision_options import (
 
 if TYPE_CHECKING:
     from estimator.decision.simulate import Comparison
+    from estimator.hardware.calibration import Calibration
 
 DEFAULT_SEED = 7
 DEFAULT_DRAWS = 8192
@@ -53,6 +54,10 @@ def compare(
     ] = None,
     markdown: Annotated[
         Path | None, typer.Option("--markdown", help="Also write the report as Markdown.")
+    ] = None,
+    xlsx: Annotated[
+        Path | None,
+        typer.Option("--xlsx", help="Also write a workbook with live formulas, inputs at medians."),
     ] = None,
     calibration: CalibrationOption = "",
     as_json: JsonOption = False,
@@ -96,6 +101,8 @@ def compare(
             said = claims(comparison, calibration=used.own)
         data, parts = data | {"claims": claims_dict(said)}, chain(parts, claims_parts(said))
     _write(comparison, html, markdown)
+    if xlsx is not None:
+        _write_workbook(comparison, xlsx, used.own)
     if as_json:
         print_json(data | {"calibration": calibration_dict(used)})
         return
@@ -117,3 +124,13 @@ def _write(comparison: "Comparison", html: Path | None, markdown: Path | None) -
         write_atomically(html, in_html.html(report))
     if markdown is not None:
         write_atomically(markdown, in_markdown.markdown(report))
+
+
+def _write_workbook(
+    comparison: "Comparison", path: Path, calibration: "Calibration | None"
+) -> None:
+    """The base case of the same scenario as a workbook."""
+    from estimator.files import write_bytes_atomically
+    from estimator.report.workbook.book import workbook
+
+    write_bytes_atomically(path, workbook(comparison.scenario, calibration=calibration))

@@ -21,6 +21,7 @@ from estimator.report.charts import (
     total_cost_chart,
     value_chart,
 )
+from estimator.report.claims import claims
 from estimator.report.cost_charts import monthly_chart, waterfall_chart
 from estimator.report.differences import result_rows, shown
 from estimator.report.project_charts import gantt_chart, people_chart, stage_rows
@@ -117,6 +118,18 @@ def costs(
     """From doing nothing to an alternative step by step, and what it costs month by month."""
     found = comparison(scenario_yaml, n, seed)
     return waterfall_chart(found, alternative), monthly_chart(found, alternative)
+
+
+@_keep(st.cache_data, 32)
+def claimed(
+    scenario_yaml: str, n: int = DRAWS, seed: int = SEED
+) -> tuple[tuple[str, str, str, str], ...]:
+    """What is claimed of fine-tuning: the claim, this scenario, what was published, its source."""
+    found = comparison(scenario_yaml, n, seed)
+    own = calibration_to_use(pricing.gpu_spec(found.scenario.training.gpu)).own
+    with shown_in(found.scenario.currency):
+        said = claims(found, calibration=own)
+    return tuple((c.claim, c.here, c.evidence, f"{c.source}, {c.as_of}") for c in said)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

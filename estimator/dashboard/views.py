@@ -20,6 +20,7 @@ p.under {margin: 0; font-size: 0.9rem; opacity: 0.75;}
 p.prose, ul.prose {max-width: 60rem; margin: 0;}
 ul.prose {padding-left: 1.2rem;}
 ul.prose li {margin: 0 0 0.4rem;}
+span.published {font-size: 0.9rem; opacity: 0.75;}
 .scroll {overflow-x: auto;}
 table.figures {border-collapse: collapse; width: 100%; font-size: 0.9rem;
   font-variant-numeric: tabular-nums;}
@@ -99,6 +100,16 @@ def table(title: str, drawn: Chart) -> None:
     """The chart's figures as a table, folded away."""
     with st.expander(title):
         figures(drawn.columns, drawn.rows)
+
+
+def listing(rows: Iterable[Sequence[str]]) -> None:
+    """What is claimed, what is so here, what was published and where, one claim after another."""
+    parts = (
+        f"<li><strong>Fine-tuning {text(claim)}.</strong> Here: {text(here)}."
+        f'<br><span class="published">{text(published)} ({text(source)}).</span></li>'
+        for claim, here, published, source in rows
+    )
+    st.html(f'<ul class="prose">{"".join(parts)}</ul>')
 
 
 def figures(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -9,7 +9,7 @@ from estimator.dataset.streams import Report
 from estimator.errors import InputError
 
 _BATCH_ROWS = 256
-_ROW_BYTES = 16
+_ROW_BYTES = 64
 """What a row counts for beside its text, so that a billion empty rows count too."""
 
 

@@ -7,7 +7,7 @@ MAX_ROW_BYTES = 16 * 2**20
 
 MOST_UNPACKED = 200
 """Bytes out of one packed byte, beyond the first harmless ones; a .gz bomb reaches 1,032."""
-HARMLESS_BYTES = 10_000_000
+HARMLESS_BYTES = 4_000_000
 
 
 class Row(NamedTuple):

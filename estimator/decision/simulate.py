@@ -26,6 +26,7 @@ from estimator.decision.evaluate import (
 from estimator.decision.information import evpi, evppi_all
 from estimator.decision.payback import account_payback_months
 from estimator.decision.verdict import Context, Verdict, verdict
+from estimator.errors import InputError
 from estimator.hardware.calibration import Calibration
 from estimator.quantity import FloatArray
 from estimator.sampling import Draws
@@ -112,6 +113,7 @@ def compare(
     world = world_of(scenario, draws, calibration)
     accounts = _side_by_side(lambda name: account_of(name, world), scenario.alternatives)
     payoffs: dict[str, FloatArray] = {name: npv_usd(a, n) for name, a in accounts.items()}
+    _check_finite(payoffs)
     best = probability_best(payoffs)
     regret = expected_regret(payoffs)
     outcomes = _side_by_side(
@@ -132,6 +134,15 @@ def compare(
         evppi_usd=dict(sorted(evppi.items(), key=lambda pair: (-pair[1], pair[0]))),
         version=__version__,
     )
+
+
+def _check_finite(payoffs: Mapping[str, FloatArray]) -> None:
+    beyond = [name for name, worth in payoffs.items() if not np.isfinite(worth).all()]
+    if beyond:
+        raise InputError(
+            f"the value of {', '.join(beyond)} is beyond any number with these inputs; "
+            "make the largest of them smaller"
+        )
 
 
 def _rivals(payoffs: Mapping[str, FloatArray]) -> dict[str, FloatArray]:

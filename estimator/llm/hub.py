@@ -249,7 +249,7 @@ def read_config_file(path: Path, where: str) -> Mapping[str, object]:
     try:
         text = read_bytes(path, most_bytes=MAX_CONFIG_BYTES, kind="a config.json")
     except InputError as error:
-        raise InputError(f"{where}: cannot read {error}") from None
+        raise InputError(f"{where}: {str(error).removeprefix(f'{path}: ')}") from None
     try:
         config = json.loads(text)
     except (ValueError, RecursionError) as error:

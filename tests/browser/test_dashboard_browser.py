@@ -29,6 +29,7 @@ else:
     )
 
 from estimator.cli.dashboard import ENVIRONMENT, server_command  # noqa: E402
+from estimator.dashboard.main import PAGES  # noqa: E402
 
 ROOT = Path(__file__).parent.parent.parent
 FLAGS = [
@@ -109,7 +110,8 @@ class Visit:
         self.page.on("console", self._heard)
 
     def _heard(self, message: Any) -> None:
-        if message.type == "error":
+        probing = "/_stcore/" in message.location.get("url", "")  # Streamlit looks for its root
+        if message.type == "error" and not probing:
             self.complaints.append(message.text)
 
     def open(self, query: str = "") -> "Visit":
@@ -219,3 +221,53 @@ def test_every_picture_has_words_and_headings_are_in_order(visit: Any) -> None:
     charts = page.locator("[data-testid=stPlotlyChart][role=figure]")
     labels = [chart.get_attribute("aria-label") for chart in charts.all()]
     assert len(labels) == 5 and all(len(label) > 40 for label in labels)
+
+
+DEVICES = {"wide": {"width": 1400, "height": 900}, "phone": {"width": 390, "height": 844}}
+OTHERS = [name for name, _, _ in PAGES if name != "decide"]
+STREAMLITS_OWN = {"svg-img-alt"}
+"""What axe finds in Streamlit itself: the mark of a metric's own sparkline."""
+
+
+def settled(one: Any) -> None:
+    """Wait until the script has run and nothing spins any more."""
+    one.page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    one.page.wait_for_selector("h1, h2.section")
+    one.page.wait_for_selector("[data-testid=stSpinner]", state="detached")
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_page_opens_by_its_link_and_is_accessible(visit: Any, name: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    one = visit()
+    one.page.goto(f"{one.address}/{name}")
+    settled(one)
+    rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+    found = axe.run(one.page, options=rules).response["violations"]
+    assert not [f"{v['id']}: {v['help']}" for v in found if v["id"] not in STREAMLITS_OWN]
+    one.picture(f"{name}-wide-light")
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_no_page_is_wider_than_a_phone(visit: Any, name: str) -> None:
+    one = visit(viewport=DEVICES["phone"], color_scheme="dark")
+    one.page.goto(f"{one.address}/{name}")
+    settled(one)
+    assert one.page.evaluate("document.documentElement.scrollWidth") <= DEVICES["phone"]["width"]
+    one.picture(f"{name}-phone-dark")
+
+
+def test_a_dataset_is_read_and_the_training_plan_starts_from_it(visit: Any, tmp_path: Path) -> None:
+    rows = (f'{{"prompt": "What is {i} and {i}?", "completion": "{2 * i}"}}' for i in range(400))
+    (tmp_path / "sums.jsonl").write_text("\n".join(rows))
+    one = visit()
+    one.page.get_by_role("link", name="Dataset").click()
+    one.page.wait_for_selector(".st-key-dataset-file")
+    one.page.locator(".st-key-dataset-file input[type=file]").set_input_files(
+        tmp_path / "sums.jsonl"
+    )
+    one.page.get_by_text("sums.jsonl: tokens").wait_for()
+    one.page.get_by_role("link", name="Training plan").click()
+    one.page.get_by_text("sums.jsonl").first.wait_for()
+    settled(one)
+    one.picture("plan-from-a-dataset")

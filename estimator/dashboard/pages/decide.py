@@ -3,7 +3,7 @@
 import streamlit as st
 
 from estimator.dashboard.declared import plain
-from estimator.dashboard.results import cash_flow, leads
+from estimator.dashboard.results import cash_flow, claimed, leads
 from estimator.dashboard.session import Shown, current
 from estimator.dashboard.sidebar import reset
 from estimator.dashboard.views import (
@@ -11,6 +11,7 @@ from estimator.dashboard.views import (
     chart,
     finding_list,
     lead_picture,
+    listing,
     prose,
     section,
     table,
@@ -28,6 +29,7 @@ def page(shown: Shown) -> None:
     _cash_flow(shown)
     _doubts(shown)
     _costs(shown)
+    _claims(shown)
     _notes(shown)
 
 
@@ -155,6 +157,15 @@ def _costs(shown: Shown) -> None:
         return
     chart("costs", drawn)
     table("The same as a table", drawn)
+
+
+def _claims(shown: Shown) -> None:
+    section(
+        "What fine-tuning would really cost you",
+        "What is claimed for and against it, with this scenario's numbers and published evidence.",
+    )
+    if st.toggle("Show the claims", key="claims"):
+        listing(claimed(shown.yaml))
 
 
 def _notes(shown: Shown) -> None:

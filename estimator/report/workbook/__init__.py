@@ -1,0 +1,1 @@
+"""A scenario's base case as a workbook with live formulas."""
