@@ -16,7 +16,7 @@ from estimator.benchmark.peak import extrapolate_peak, formula_bytes
 from estimator.benchmark.probe import Probe, clock_of, usable_threads
 from estimator.benchmark.spread import spreads
 from estimator.benchmark.target import Target, first_layers, target_of
-from estimator.errors import InputError
+from estimator.errors import InputError, MissingExtra
 from estimator.hardware.calibration import Calibration, shipped_calibration
 from estimator.llm.architecture import Architecture
 from estimator.llm.catalogue import catalogue
@@ -194,7 +194,6 @@ def test_fewer_layers_are_what_the_config_with_fewer_layers_is(name: str) -> Non
 @pytest.mark.parametrize(
     ("wish", "says"),
     [
-        ({"method": "qlora"}, "qlora"),
         ({"optimizer": "lion"}, "lion"),
         ({"checkpointing": "selective"}, "selective"),
     ],
@@ -202,6 +201,14 @@ def test_fewer_layers_are_what_the_config_with_fewer_layers_is(name: str) -> Non
 def test_what_cannot_be_stepped_is_refused(wish: dict[str, object], says: str) -> None:
     with pytest.raises(InputError, match=says):
         target_of("gpt2", offline=True, **wish)
+
+
+def test_qlora_needs_its_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("estimator.benchmark.target.find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match="bitsandbytes"):
+        target_of("gpt2", offline=True, method="qlora")
+    monkeypatch.setattr("estimator.benchmark.target.find_spec", lambda name: object())
+    assert target_of("gpt2", offline=True, method="qlora").recipe.method == "qlora"
 
 
 def test_a_bare_size_has_no_layers_to_run() -> None:

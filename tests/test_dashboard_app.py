@@ -260,8 +260,8 @@ def test_a_taken_port_is_a_mistake_in_one_line() -> None:
         dashboard(port=taken.getsockname()[1], address="127.0.0.1")
 
 
-@pytest.mark.parametrize("name", template_names())
-def test_every_page_shows_every_template(name: str) -> None:
+@pytest.mark.parametrize("name", ["support-assistant", "code-assistant"])
+def test_every_page_shows_a_template(name: str) -> None:
     app = opened(template=name.replace("-", " ").capitalize())
     sentence = verdict(app)
     for page, _, _ in PAGES:

@@ -129,7 +129,7 @@ def test_without_the_extra_tracing_says_what_to_install(
 def test_mistakes_of_tracing_are_one_line(tuneroi: Tuneroi, tmp_path: Path) -> None:
     out = tmp_path / "x.csv"
     assert "nearest known" in tuneroi("trace", "pythia-70", "-o", out, "--offline").refusal
-    assert "cannot read" in tuneroi("trace", tmp_path / "no.json", "-o", out).refusal
+    assert "no.json: No such file" in tuneroi("trace", tmp_path / "no.json", "-o", out).refusal
     assert "there is no folder" in tuneroi("trace", "gpt2", "-o", tmp_path / "no" / "x.csv").refusal
     assert list(tmp_path.iterdir()) == []
 

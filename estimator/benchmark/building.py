@@ -37,6 +37,8 @@ def build(case: Mapping[str, Any], device: str) -> Built:
 
     recipe = case["recipe"]
     model = _model(case, device)
+    if recipe["method"] == "qlora":
+        _quantise(model, device)
     if recipe["method"] != "full":
         model = _with_adapters(model, recipe)
     model.train()
@@ -89,6 +91,36 @@ def _model(case: Mapping[str, Any], device: str) -> Any:
         for name, parameter in model.named_parameters():
             _fill(name, parameter)
     return model
+
+
+def _quantise(model: Any, device: str) -> None:
+    """Keep the matrices of the layers in NF4, as bitsandbytes does on loading; the head stays.
+
+    Dettmers et al., QLoRA, arXiv 2305.14314: blocks of 64, their scales quantised again.
+    """
+    import torch
+    from bitsandbytes.nn import Linear4bit, Params4bit
+
+    head = model.get_output_embeddings()
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if type(child) is not torch.nn.Linear or child is head:
+                continue
+            packed = Linear4bit(
+                child.in_features,
+                child.out_features,
+                bias=child.bias is not None,
+                compute_dtype=child.weight.dtype,
+                quant_type="nf4",
+                device="meta",
+            )
+            packed.weight = Params4bit(
+                child.weight.data.cpu(), requires_grad=False, quant_type="nf4", module=packed
+            )
+            packed.bias = child.bias
+            setattr(parent, name, packed.to(device))
+    model.requires_grad_(requires_grad=False)
+    model.is_loaded_in_4bit = True  # peft then takes its adapters for 4-bit matrices
 
 
 def _fill(name: str, parameter: Any) -> None:

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from estimator.errors import InputError
+from estimator.errors import InputError, MissingExtra
 from estimator.llm.architecture import Architecture
 from estimator.llm.catalogue import find_model
 from estimator.llm.resolve import resolve_model
@@ -80,10 +81,10 @@ def target_of(model: str, *, offline: bool = False, **recipe: object) -> Target:
 
 def _check_runnable(recipe: TrainingRecipe) -> None:
     """Refuse what the child has no code for."""
-    if recipe.method == "qlora":
-        raise InputError(
-            "method qlora: no 4-bit kernel is benchmarked; use --method lora: tuneroi train adds "
-            "the unpacking of 4-bit weights to what that measures"
+    if recipe.method == "qlora" and find_spec("bitsandbytes") is None:
+        raise MissingExtra(
+            "method qlora needs the 4-bit kernels of bitsandbytes; pip install 'tuneroi[qlora]', or "
+            "use --method lora: tuneroi train adds the unpacking of 4-bit weights to it"
         )
     if recipe.optimizer not in OPTIMIZERS:
         raise InputError(f"optimizer {recipe.optimizer}: benchmarked are {', '.join(OPTIMIZERS)}")

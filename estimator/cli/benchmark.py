@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from estimator.benchmark.scaling import Scaling
     from estimator.benchmark.target import Target
 
-Method = Literal["full", "lora"]
+Method = Literal["full", "lora", "qlora"]
 Checkpointing = Literal["none", "full"]
 Precision = Literal["bf16", "fp16", "fp32", "amp"]
 Attention = Literal["sdpa", "flash", "eager"]
@@ -36,7 +36,7 @@ def benchmark(
             metavar="MODEL",
         ),
     ],
-    method: Annotated[Method, _recipe("--method", help="full or lora.", metavar="METHOD")] = "lora",
+    method: Annotated[Method, _recipe("--method", help="full, lora or qlora.", metavar="METHOD")] = "lora",
     seq_len: Annotated[
         int, _recipe("--seq-len", help="Tokens of a sequence.", metavar="TOKENS", min=2)
     ] = 512,
