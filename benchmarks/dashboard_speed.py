@@ -42,7 +42,7 @@ LABEL = """() => [...document.querySelectorAll('.st-key-chart-values svg text')]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--moves", type=int, default=30)
+    parser.add_argument("--moves", type=int, default=16, help="of a slider with some twenty steps")
     moves = parser.parse_args().moves
     with served() as address, sync_playwright() as driver:
         browser = driver.chromium.launch(

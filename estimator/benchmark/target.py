@@ -83,8 +83,8 @@ def _check_runnable(recipe: TrainingRecipe) -> None:
     """Refuse what the child has no code for."""
     if recipe.method == "qlora" and find_spec("bitsandbytes") is None:
         raise MissingExtra(
-            "method qlora needs the 4-bit kernels of bitsandbytes; pip install 'tuneroi[qlora]', or "
-            "use --method lora: tuneroi train adds the unpacking of 4-bit weights to it"
+            "method qlora needs the 4-bit kernels of bitsandbytes: pip install 'tuneroi[qlora]'; "
+            "or use --method lora: tuneroi train adds the unpacking of 4-bit weights to it"
         )
     if recipe.optimizer not in OPTIMIZERS:
         raise InputError(f"optimizer {recipe.optimizer}: benchmarked are {', '.join(OPTIMIZERS)}")

@@ -36,7 +36,9 @@ def benchmark(
             metavar="MODEL",
         ),
     ],
-    method: Annotated[Method, _recipe("--method", help="full, lora or qlora.", metavar="METHOD")] = "lora",
+    method: Annotated[
+        Method, _recipe("--method", help="full, lora or qlora.", metavar="METHOD")
+    ] = "lora",
     seq_len: Annotated[
         int, _recipe("--seq-len", help="Tokens of a sequence.", metavar="TOKENS", min=2)
     ] = 512,
