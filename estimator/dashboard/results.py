@@ -11,6 +11,7 @@ from estimator.decision.currency import rate_note, shown_in
 from estimator.decision.simulate import Comparison, compare
 from estimator.decision.verdict import Verdict
 from estimator.decision.wording import percent
+from estimator.hardware.calibration import Calibration
 from estimator.hardware.calibration_file import calibration_to_use
 from estimator.report.charts import (
     Chart,
@@ -26,7 +27,7 @@ from estimator.report.cost_charts import monthly_chart, waterfall_chart
 from estimator.report.differences import result_rows, shown
 from estimator.report.project_charts import gantt_chart, people_chart, stage_rows
 from estimator.report.sparkline import Lead, lead_curves, sparklines
-from estimator.scenario import AlternativeId
+from estimator.scenario import AlternativeId, Scenario
 from estimator.scenario.differences import differing
 from estimator.scenario.files import parse_scenario
 
@@ -70,8 +71,12 @@ class Decision:
 def comparison(scenario_yaml: str, n: int, seed: int) -> Comparison:
     """The comparison itself; tens of megabytes, so only the last two are kept."""
     scenario = parse_scenario(scenario_yaml)
-    own = calibration_to_use(pricing.gpu_spec(scenario.training.gpu)).own
-    return compare(scenario, n=n, seed=seed, calibration=own)
+    return compare(scenario, n=n, seed=seed, calibration=calibration_of(scenario))
+
+
+def calibration_of(scenario: Scenario) -> Calibration | None:
+    """The user's own calibration of the GPUs to train on, if there is one."""
+    return calibration_to_use(pricing.gpu_spec(scenario.training.gpu)).own
 
 
 @_keep(st.cache_data, 64)
@@ -126,9 +131,8 @@ def claimed(
 ) -> tuple[tuple[str, str, str, str], ...]:
     """What is claimed of fine-tuning: the claim, this scenario, what was published, its source."""
     found = comparison(scenario_yaml, n, seed)
-    own = calibration_to_use(pricing.gpu_spec(found.scenario.training.gpu)).own
     with shown_in(found.scenario.currency):
-        said = claims(found, calibration=own)
+        said = claims(found, calibration=calibration_of(found.scenario))
     return tuple((c.claim, c.here, c.evidence, f"{c.source}, {c.as_of}") for c in said)
 
 

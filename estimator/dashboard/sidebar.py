@@ -1,6 +1,5 @@
 """The sidebar: where the scenario comes from, and a widget for each input that matters."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from html import escape
 from typing import Any
@@ -10,6 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from estimator.alternatives.account import LABELS
 from estimator.dashboard.declared import label
+from estimator.dashboard.downloads import file_stem
 from estimator.dashboard.inputs import GROUPS, Input, other_paths, settings, sliders, ways
 from estimator.dashboard.results import leads
 from estimator.dashboard.session import Shown, Wish
@@ -66,11 +66,10 @@ def ask() -> tuple[Wish, Places]:
 
 def fill(places: Places, shown: Shown) -> None:
     """Put the answer's pictures under the sliders, and the scenario behind the download button."""
-    name = re.sub(r"[^a-z0-9]+", "-", shown.scenario.name.lower()).strip("-") or "scenario"
     places[FILE].download_button(
         "Download this scenario (YAML)",
         data=shown.yaml,
-        file_name=f"{name}.yaml",
+        file_name=f"{file_stem(shown.scenario)}.yaml",
         mime="application/yaml",
         on_click="ignore",
         width="stretch",

@@ -269,3 +269,18 @@ def test_a_dataset_is_read_and_the_training_plan_starts_from_it(visit: Any, tmp_
     one.page.get_by_text("sums.jsonl").first.wait_for()
     settled(one)
     one.picture("plan-from-a-dataset")
+
+
+def test_the_answer_can_be_taken_away(visit: Any) -> None:
+    one = visit()
+    firsts = {
+        "Workbook (Excel)": b"PK",
+        "Report (HTML)": b"<!doctype html>",
+        "Report (Markdown)": b"# Support assistant",
+        "Line items (CSV)": b"alternative,",
+    }
+    for label, first in firsts.items():
+        with one.page.expect_download(timeout=PATIENCE_MS) as download:
+            one.page.get_by_role("button", name=label).click()
+        assert download.value.suggested_filename.startswith("support-assistant.")
+        assert Path(download.value.path()).read_bytes().startswith(first)

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from estimator.dashboard.declared import plain
+from estimator.dashboard.downloads import downloads
 from estimator.dashboard.results import cash_flow, claimed, leads
 from estimator.dashboard.session import Shown, current
 from estimator.dashboard.sidebar import reset
@@ -30,6 +31,7 @@ def page(shown: Shown) -> None:
     _doubts(shown)
     _costs(shown)
     _claims(shown)
+    _downloads(shown)
     _notes(shown)
 
 
@@ -166,6 +168,11 @@ def _claims(shown: Shown) -> None:
     )
     if st.toggle("Show the claims", key="claims"):
         listing(claimed(shown.yaml))
+
+
+def _downloads(shown: Shown) -> None:
+    section("Take it away", "The report, and a workbook whose formulas finance can follow.")
+    downloads(shown)
 
 
 def _notes(shown: Shown) -> None:
