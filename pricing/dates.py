@@ -1,7 +1,8 @@
 """How old the facts are."""
 
+import os
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from types import MappingProxyType
 
@@ -9,6 +10,19 @@ from estimator.errors import InputError
 from pricing.table import DATA, read_as_of
 
 STALE_AFTER = timedelta(days=90)
+TODAY = "TUNEROI_TODAY"
+"""Environment variable with another date than today's: an answer of that day, made again."""
+
+
+def today() -> date:
+    """Today's date (UTC), by which the age of prices is told; or what `TUNEROI_TODAY` names."""
+    named = os.environ.get(TODAY)
+    if not named:
+        return datetime.now(tz=UTC).date()
+    try:
+        return date.fromisoformat(named)
+    except ValueError:
+        raise InputError(f"{TODAY}={named!r} is not a date (YYYY-MM-DD)") from None
 
 
 @cache

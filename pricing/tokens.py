@@ -7,13 +7,14 @@ The package is imported when a price is first asked for. `book` names a book tha
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from estimator.errors import CatalogError, InputError, unknown
 from estimator.files import read_bytes
+from pricing.dates import today
 from pricing.table import MOST_BYTES
 
 
@@ -118,7 +119,7 @@ def _list_prices(providers: Mapping[str, Any], on: date) -> dict[tuple[str, ...]
 
 
 def _today() -> date:
-    return datetime.now(tz=UTC).date()
+    return today()
 
 
 @cache

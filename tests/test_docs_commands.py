@@ -33,6 +33,8 @@ FENCE = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 MARKS = re.compile(r"needs: .+|status: \d+|output( wide)?(: .+)?|example: .+|demo|accuracy")
+DAY = "2026-11-23"
+"""On which the pages were written: the age of a price is told by it."""
 WIDTH, WIDE = 100, 160
 """Columns of printed output: narrow as in the README's demo, or what a pipe gets."""
 
@@ -121,6 +123,7 @@ class Shell:
         path = f"{self.programs}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}"
         environment = {
             **os.environ,
+            "TUNEROI_TODAY": DAY,
             "PATH": path + os.environ["PATH"],
             "PYTHONPATH": str(ROOT),
             "TUNEROI_DATA": str(self.folder.parent / "own"),

@@ -191,7 +191,6 @@ def _print(
     as_json: bool,
 ) -> None:
     """The plans as asked for; `InfeasiblePlan` where there is none."""
-    from datetime import UTC, datetime
 
     from estimator.cli.show import print_json, print_lines, print_parts
     from estimator.errors import InfeasiblePlan
@@ -204,8 +203,9 @@ def _print(
     )
     from estimator.training.launch import job_of
     from estimator.training.launch import launch as make_launch
+    from pricing import dates
 
-    today, name = datetime.now(tz=UTC).date(), resolved.architecture.id
+    today, name = dates.today(), resolved.architecture.id
     made = None
     if launch and plans.best is not None:
         path = str(dataset) if dataset else "data"

@@ -90,7 +90,6 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show the facts behind every figure: value, date of the source, evidence, age."""
-    from datetime import UTC, datetime
 
     from estimator.cli.show import print_json, print_parts
     from estimator.report.offers import OfferWishes
@@ -111,7 +110,9 @@ def show(
     wanted = [key for key, given in zip(TABLES, flags, strict=True) if given]
     if mine is not None and not wanted and not wishes:
         return
-    today = datetime.now(tz=UTC).date()
+    from pricing import dates
+
+    today = dates.today()
     tables = price_tables(wanted, name, today, wishes=wishes, files=own_price_files(contract))
     if as_json:
         print_json({key: value for table in tables for key, value in table.as_dict().items()})
@@ -155,7 +156,6 @@ def refresh(
     reached. A median that moves more than threefold is refused (2) until you confirm it. Mirrors:
     GPUHUNT_CATALOG_URL, GENAI_PRICES_URL.
     """
-    from datetime import UTC, datetime
 
     from estimator.cli.options import positive
     from estimator.cli.show import print_json, print_lines, print_parts, working
@@ -165,7 +165,9 @@ def refresh(
     makers = {"GPU offers": refresh_gpu_offers, "token prices": refresh_token_prices}
     if gpu_offers != tokens:
         del makers["token prices" if gpu_offers else "GPU offers"]
-    today, done = datetime.now(tz=UTC).date(), []
+    from pricing import dates
+
+    today, done = dates.today(), []
     for what, make in makers.items():
         with working(f"fetching {what}"):
             done.append(

@@ -122,7 +122,6 @@ def serve(
     as_json: JsonOption = False,
 ) -> None:
     """Plan serving: GPUs, replicas, latency, use and cost on every offer, beside hosted ways."""
-    from datetime import UTC, datetime
 
     import pricing
     from estimator.cli.options import stay_offline
@@ -137,7 +136,9 @@ def serve(
 
     if offline:
         stay_offline()
-    today = datetime.now(tz=UTC).date()
+    from pricing import dates
+
+    today = dates.today()
     day, peak = _day(diurnal, peak_factor)
     need = ServingNeed(
         requests_per_month=count("--requests-per-month", requests),

@@ -78,13 +78,13 @@ def _print(
     estimate: "JobEstimate", used: "UsedCalibration", remarks: tuple[str, ...], *, as_json: bool
 ) -> None:
     """The estimate as asked for; `InfeasiblePlan` where it does not fit."""
-    from datetime import UTC, datetime
 
     from estimator.cli.show import print_json, print_parts
     from estimator.errors import InfeasiblePlan
     from estimator.report.training import training_dict, training_parts
+    from pricing import dates
 
-    today = datetime.now(tz=UTC).date()
+    today = dates.today()
     if as_json:
         print_json(training_dict(estimate, remarks, today, used))
     if estimate.run is None:

@@ -1,7 +1,6 @@
 """What the page "Assumptions" shows: every input in words, and how old the facts are."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import get_args
 
 import streamlit as st
@@ -14,6 +13,7 @@ from estimator.report.inputs import spread
 from estimator.scenario import Scenario
 from estimator.scenario.files import parse_scenario
 from estimator.scenario.inputs import describe_input
+from pricing import dates
 
 YOUR_FIGURE = "your figure"
 KNOWN_BY = (*(kind for kind in get_args(Evidence) if kind != "user"), YOUR_FIGURE)
@@ -43,7 +43,7 @@ def assumptions(scenario_yaml: str, changed: tuple[str, ...]) -> list[tuple[str,
 
 def price_ages() -> Iterator[tuple[str, ...]]:
     """Each table of facts with its oldest and newest date, and a word where it is old."""
-    today = datetime.now(tz=UTC).date()
+    today = dates.today()
     for name, (oldest, newest) in pricing.prices_as_of().items():
         old = pricing.stale(newest, today)
         yield name.replace("_", " "), oldest, newest, "old: may have moved" if old else ""

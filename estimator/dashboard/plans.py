@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
 import streamlit as st
@@ -38,6 +38,7 @@ from estimator.training.plan_front import Objective
 from estimator.training.plan_market import Limits
 from estimator.training.plan_offers import OfferWish
 from estimator.training.recipe import Method, Stack
+from pricing import dates
 from pricing.offers import load_offers
 from pricing.own import own_price_files
 
@@ -246,4 +247,4 @@ def detail(wanted: Wanted, _uploads: Uploads, place: int) -> Detail:
 
 
 def _today() -> date:
-    return datetime.now(tz=UTC).date()
+    return dates.today()

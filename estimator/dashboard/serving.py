@@ -1,7 +1,6 @@
 """What the page "Serving" shows: one plan per load, made once and kept within bounds."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import streamlit as st
 
@@ -26,6 +25,7 @@ from estimator.serving.constants import serving_constants
 from estimator.serving.need import ServingNeed
 from estimator.serving.plan import plan_serving
 from estimator.serving.rivals import Rival, rivals
+from pricing import dates
 from pricing.offers import load_offers, matching_offers
 from pricing.own import PriceFiles, own_price_files
 
@@ -76,7 +76,7 @@ def weight_formats() -> tuple[str, ...]:
 def served(load: Load) -> Served:
     """Every offer for the load, the cheapest first, beside hosted ways."""
     architecture = model_of(load.model, "", b"")
-    today, files = datetime.now(tz=UTC).date(), own_price_files()
+    today, files = dates.today(), own_price_files()
     offers = matching_offers(tiers=list(load.tiers), offers=load_offers(files))
     found = plan_serving(architecture, load.need, offers, weights=load.weights)
     others = rivals(found, architecture, files=files, on=today, also=_priced(load.api, files))
