@@ -6,15 +6,13 @@ from functools import partial
 
 import streamlit as st
 
-from estimator.dashboard.results import calibration_of, comparison
+from estimator.dashboard.results import DRAWS, SEED, calibration_of, comparison
 from estimator.dashboard.session import Shown
 from estimator.report.document import document
 from estimator.report.html import html
 from estimator.report.markdown import markdown
 from estimator.report.workbook.book import workbook
 from estimator.scenario import Scenario
-
-DRAWS, SEED = 4096, 7
 
 
 def file_stem(scenario: Scenario) -> str:
