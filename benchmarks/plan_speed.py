@@ -20,9 +20,9 @@ from estimator.llm.resolve import resolve_model
 from estimator.quantity import Quantity
 from estimator.training.grid import Form, Grid, evaluate
 from estimator.training.memory import estimate_memory
-from estimator.training.plan import PlanWish, plan
-from estimator.training.plan_costs import Effort
-from estimator.training.plan_offers import OfferWish
+from estimator.training.planning.costs import Effort
+from estimator.training.planning.offers import OfferWish
+from estimator.training.planning.plan import PlanWish, plan
 from estimator.training.recipe import TrainingRecipe
 from estimator.training.throughput import step_time
 from pricing import gpu_specs

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from estimator.scenario.templates import template
     from estimator.serving.need import ServingNeed
     from estimator.serving.plan import plan_serving
-    from estimator.training.plan import PlanWish, plan
+    from estimator.training.planning.plan import PlanWish, plan
 
 __version__ = "0.1.0"
 
@@ -41,7 +41,7 @@ _HOMES = {
     "Comparison": "estimator.decision.simulate",
     "DatasetProfile": "estimator.dataset",
     "EstimatorError": "estimator.errors",
-    "PlanWish": "estimator.training.plan",
+    "PlanWish": "estimator.training.planning.plan",
     "Quantity": "estimator.quantity",
     "Scenario": "estimator.scenario",
     "ServingNeed": "estimator.serving.need",
@@ -56,7 +56,7 @@ _HOMES = {
     "load_scenario": "estimator.scenario.files",
     "measures": "estimator.decision.measures",
     "parse_scenario": "estimator.scenario.files",
-    "plan": "estimator.training.plan",
+    "plan": "estimator.training.planning.plan",
     "plan_serving": "estimator.serving.plan",
     "profile_dataset": "estimator.dataset",
     "resolve_model": "estimator.llm.resolve",

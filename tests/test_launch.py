@@ -13,9 +13,9 @@ from estimator.dataset import typed_profile
 from estimator.llm.resolve import resolve_model
 from estimator.quantity import Quantity
 from estimator.training.launch import ACCELERATE_FILE, TASK_FILE, Launch, job_of, launch
-from estimator.training.plan import PlanWish, plan
-from estimator.training.plan_costs import Effort
-from estimator.training.plan_market import Plan
+from estimator.training.planning.costs import Effort
+from estimator.training.planning.market import Plan
+from estimator.training.planning.plan import PlanWish, plan
 from pricing.offers import gpu_offers
 
 LLAMA = resolve_model("meta-llama/Llama-3.1-8B", offline=True).architecture

@@ -13,12 +13,12 @@ from estimator.llm.resolve import resolve_model
 from estimator.quantity import Quantity
 from estimator.training.fits import GIB, fits
 from estimator.training.memory import estimate_memory
-from estimator.training.plan import Plans, PlanWish, plan
-from estimator.training.plan_costs import Effort, level_of
-from estimator.training.plan_forms import FormWish, stack_support
-from estimator.training.plan_market import Limits, Plan
-from estimator.training.plan_offers import OfferWish, cluster_of, counts_of, price_of
-from estimator.training.plan_search import BatchRange
+from estimator.training.planning.costs import Effort, level_of
+from estimator.training.planning.forms import FormWish, stack_support
+from estimator.training.planning.market import Limits, Plan
+from estimator.training.planning.offers import OfferWish, cluster_of, counts_of, price_of
+from estimator.training.planning.plan import Plans, PlanWish, plan
+from estimator.training.planning.search import BatchRange
 from estimator.training.run import estimate_run
 from estimator.training.throughput import step_time
 from pricing.offers import GpuOffer, gpu_offers

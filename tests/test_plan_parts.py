@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from estimator.cli.plan_options import batch_range, choices, hours
 from estimator.errors import InputError
 from estimator.llm.resolve import resolve_model
-from estimator.training.plan_forms import FormWish, forms_of, stack_support
-from estimator.training.plan_front import pareto, scores
-from estimator.training.plan_offers import (
+from estimator.training.planning.forms import FormWish, forms_of, stack_support
+from estimator.training.planning.front import pareto, scores
+from estimator.training.planning.offers import (
     OfferWish,
     cluster_of,
     counts_of,
@@ -21,7 +21,7 @@ from estimator.training.plan_offers import (
     price_of,
     takes_nodes,
 )
-from estimator.training.plan_search import BatchRange
+from estimator.training.planning.search import BatchRange
 from estimator.training.recipe import TrainingRecipe
 from estimator.training.spot import (
     best_interval_hours,

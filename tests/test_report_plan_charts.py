@@ -19,10 +19,10 @@ from estimator.scenario.served import serving_need
 from estimator.scenario.templates import template
 from estimator.serving.plan import ServingPlan, plan_serving
 from estimator.serving.rivals import Rival, rivals
-from estimator.training.plan import Plans, PlanWish, plan
-from estimator.training.plan_costs import Effort, level_of
-from estimator.training.plan_forms import FormWish
-from estimator.training.plan_market import Limits
+from estimator.training.planning.costs import Effort, level_of
+from estimator.training.planning.forms import FormWish
+from estimator.training.planning.market import Limits
+from estimator.training.planning.plan import Plans, PlanWish, plan
 from pricing.offers import gpu_offers, matching_offers
 
 LLAMA = resolve_model("meta-llama/Llama-3.1-8B", offline=True).architecture

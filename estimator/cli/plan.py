@@ -10,7 +10,7 @@ from estimator.cli import arguments as given
 
 if TYPE_CHECKING:
     from estimator.llm.resolve import ResolvedModel
-    from estimator.training.plan import Plans
+    from estimator.training.planning.plan import Plans
 
 Objective = Literal["cost", "time", "both"]
 _limits = partial(typer.Option, rich_help_panel="Limits, and what counts")
@@ -120,12 +120,12 @@ def plan(
     from estimator.cli import options, show
     from estimator.cli.plan_options import batch_range, calibrations_of, choices, hours
     from estimator.quantity import Quantity
-    from estimator.training.plan import PlanWish
-    from estimator.training.plan import plan as make_plans
-    from estimator.training.plan_costs import Effort
-    from estimator.training.plan_forms import FormWish
-    from estimator.training.plan_market import Limits
-    from estimator.training.plan_offers import OfferWish
+    from estimator.training.planning.costs import Effort
+    from estimator.training.planning.forms import FormWish
+    from estimator.training.planning.market import Limits
+    from estimator.training.planning.offers import OfferWish
+    from estimator.training.planning.plan import PlanWish
+    from estimator.training.planning.plan import plan as make_plans
     from pricing.gpus import gpu_family
     from pricing.offers import load_offers
     from pricing.own import own_price_files

@@ -14,7 +14,7 @@ from estimator.hardware.calibration_file import (
     load_calibration_file,
     own_calibrations,
 )
-from estimator.training.plan_search import BatchRange
+from estimator.training.planning.search import BatchRange
 from pricing.gpus import gpu_spec
 from pricing.offers import GpuOffer
 

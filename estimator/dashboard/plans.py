@@ -31,12 +31,12 @@ from estimator.report.plan_tables import (
 )
 from estimator.training.choose import METHOD_NAMES
 from estimator.training.launch import job_of, launch
-from estimator.training.plan import Plans, PlanWish, plan
-from estimator.training.plan_costs import Effort
-from estimator.training.plan_forms import FormWish
-from estimator.training.plan_front import Objective
-from estimator.training.plan_market import Limits
-from estimator.training.plan_offers import OfferWish
+from estimator.training.planning.costs import Effort
+from estimator.training.planning.forms import FormWish
+from estimator.training.planning.front import Objective
+from estimator.training.planning.market import Limits
+from estimator.training.planning.offers import OfferWish
+from estimator.training.planning.plan import Plans, PlanWish, plan
 from estimator.training.recipe import Method, Stack
 from pricing import dates
 from pricing.offers import load_offers

@@ -14,9 +14,9 @@ from estimator.report.layout import EIGHTHS, GIB, facts, heading, notes, table
 from estimator.report.training import duration, memory_parts
 from estimator.training.choose import METHOD_NAMES
 from estimator.training.launch import Launch
-from estimator.training.plan import Plans
-from estimator.training.plan_market import Plan
-from estimator.training.plan_offers import price_of
+from estimator.training.planning.market import Plan
+from estimator.training.planning.offers import price_of
+from estimator.training.planning.plan import Plans
 from estimator.training.run import Range, TrainingRun
 
 MEMORY_CELLS = 10

@@ -35,8 +35,8 @@ from estimator.report.plan_tables import (
 )
 from estimator.report.training import duration, memory_parts
 from estimator.training.memory import MemoryBreakdown
-from estimator.training.plan import Plans
-from estimator.training.plan_market import Plan
+from estimator.training.planning.market import Plan
+from estimator.training.planning.plan import Plans
 
 MEMORY_GROUPS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "weights": (

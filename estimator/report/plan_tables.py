@@ -9,10 +9,10 @@ from estimator.hardware.energy import Spread
 from estimator.report.layout import GIB
 from estimator.report.training import duration
 from estimator.training.choose import METHOD_NAMES
-from estimator.training.plan import Plans
-from estimator.training.plan_costs import level_of
-from estimator.training.plan_market import Limits, Plan
-from estimator.training.plan_offers import price_of
+from estimator.training.planning.costs import level_of
+from estimator.training.planning.market import Limits, Plan
+from estimator.training.planning.offers import price_of
+from estimator.training.planning.plan import Plans
 from estimator.training.run import Range
 
 GOALS = {"cost": "cheapest", "time": "fastest", "both": "best in cost times time"}

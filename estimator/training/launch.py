@@ -26,8 +26,8 @@ from estimator.training.launch_arguments import (
     torchtune_arguments,
     trl_arguments,
 )
-from estimator.training.plan_costs import SPOT
-from estimator.training.plan_market import Plan
+from estimator.training.planning.costs import SPOT
+from estimator.training.planning.market import Plan
 from estimator.training.recipe import TrainingRecipe
 from estimator.training.run import STORED_BYTES
 from estimator.training.spot import trained_gb

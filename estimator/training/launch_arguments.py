@@ -7,7 +7,7 @@ plan knows them.
 
 from dataclasses import dataclass
 
-from estimator.training.plan_market import Plan
+from estimator.training.planning.market import Plan
 
 OUTPUT = "~/checkpoints"
 ACCELERATED = ("huggingface", "huggingface_fused", "deepspeed")

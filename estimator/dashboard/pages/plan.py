@@ -26,7 +26,7 @@ from estimator.errors import EstimatorError
 from estimator.llm.catalogue import catalogue
 from estimator.report.plan_tables import FACT_COLUMNS, FATE_COLUMNS, PLAN_COLUMNS
 from estimator.training.choose import METHOD_NAMES
-from estimator.training.plan_front import Objective
+from estimator.training.planning.front import Objective
 
 KINDS = ["jsonl", "json", "csv", "tsv", "parquet", "txt", "gz"]
 CONFIG_MB = 1

@@ -10,7 +10,7 @@ from estimator.errors import InputError
 from estimator.llm.architecture import Architecture
 from estimator.quantity import FloatArray
 from estimator.training.choose import METHOD_NAMES
-from estimator.training.plan_costs import (
+from estimator.training.planning.costs import (
     Effort,
     Option,
     Outlook,
@@ -19,9 +19,9 @@ from estimator.training.plan_costs import (
     level_of,
     plan_cost,
 )
-from estimator.training.plan_front import Objective, pareto, scores
-from estimator.training.plan_offers import machine_of
-from estimator.training.plan_search import CalibrationOf, Found
+from estimator.training.planning.front import Objective, pareto, scores
+from estimator.training.planning.offers import machine_of
+from estimator.training.planning.search import CalibrationOf, Found
 from estimator.training.recipe import TrainingRecipe
 from pricing.offers import GpuOffer
 

@@ -16,7 +16,7 @@ from estimator.quantity import FloatArray
 from estimator.training.fits import GIB
 from estimator.training.grid import Form, Grid, IntArray, evaluate
 from estimator.training.job import Filling, fill
-from estimator.training.plan_forms import FormWish, forms_of
+from estimator.training.planning.forms import FormWish, forms_of
 from estimator.training.recipe import Method, Precision, TrainingRecipe
 
 AS_FAST = 0.99

@@ -16,8 +16,8 @@ from estimator.llm.architecture import Architecture
 from estimator.normal import normal_ppf
 from estimator.quantity import FloatArray, Quantity
 from estimator.training.memory import MemoryBreakdown, estimate_memory
-from estimator.training.plan_offers import cluster_of, price_of
-from estimator.training.plan_search import CalibrationOf, Candidate
+from estimator.training.planning.offers import cluster_of, price_of
+from estimator.training.planning.search import CalibrationOf, Candidate
 from estimator.training.run import (
     Range,
     TrainingRun,

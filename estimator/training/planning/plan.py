@@ -1,8 +1,8 @@
 """Which GPUs, how many, from whom, with which recipe: every offer tried, the feasible ones ranked.
 
-The fastest recipe that fits is found for every offer and number of GPUs (`plan_search.py`), its
-hours and dollars worked out (`plan_costs.py`), what misses a limit refused with the reason
-(`plan_market.py`). What is listed is estimated by `estimate_run`, as one run alone is.
+The fastest recipe that fits is found for every offer and number of GPUs (`search.py`), its
+hours and dollars worked out (`costs.py`), what misses a limit refused with the reason
+(`market.py`). What is listed is estimated by `estimate_run`, as one run alone is.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,9 +14,9 @@ from estimator.hardware.calibration import Calibration
 from estimator.hardware.cluster import Cluster
 from estimator.llm.architecture import Architecture
 from estimator.training.choose import TOKENS_PER_STEP
-from estimator.training.plan_costs import Effort, Option, outlook
-from estimator.training.plan_forms import FormWish
-from estimator.training.plan_market import (
+from estimator.training.planning.costs import Effort, Option, outlook
+from estimator.training.planning.forms import FormWish
+from estimator.training.planning.market import (
     Limits,
     Market,
     Plan,
@@ -25,14 +25,14 @@ from estimator.training.plan_market import (
     reasons_for,
     would_do,
 )
-from estimator.training.plan_offers import (
+from estimator.training.planning.offers import (
     OfferWish,
     check_names,
     counts_of,
     machine_of,
     not_allowed,
 )
-from estimator.training.plan_search import BatchRange, CalibrationOf, Found, SearchWish, search
+from estimator.training.planning.search import BatchRange, CalibrationOf, Found, SearchWish, search
 from pricing.offers import GpuOffer, gpu_offers
 
 LISTED = 10
