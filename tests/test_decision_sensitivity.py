@@ -107,7 +107,17 @@ def test_decision_sensitivity_agrees_with_scipy() -> None:
     assert found["none"].auc == pytest.approx(0.5, abs=0.02)
     assert found["strong"].auc > 0.95
     assert found["none"].distance < found["none"].noise < found["weak"].distance
-    assert found["strong"].median_when_winning > found["strong"].median_when_losing
+    assert found["strong"].typical_when_winning == np.median(u[0][wins])
+    assert found["strong"].typical_when_losing == np.median(u[0][~wins])
+
+
+def test_an_event_is_told_by_how_often_it_happens_and_not_by_a_median_of_nothing() -> None:
+    u = uniforms(2)
+    happens = u[0] < 0.3
+    wins = np.where(happens, u[1] < 0.25, u[1] >= 0.25)
+    (found,) = decision_sensitivity(wins, {"event": happens.astype(float)})
+    assert found.typical_when_winning == pytest.approx(0.075 / (0.075 + 0.525), abs=0.01)
+    assert found.typical_when_losing == pytest.approx(0.225 / (0.225 + 0.175), abs=0.01)
 
 
 def test_a_certain_decision_depends_on_nothing() -> None:

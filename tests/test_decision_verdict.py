@@ -77,6 +77,25 @@ def test_doing_nothing_reads_well() -> None:
     )
 
 
+def test_a_flip_that_is_likelier_than_not_says_so() -> None:
+    """The mean of a skewed demand carries RAG, though it loses at its median."""
+    x = draws()
+    answer = decide({"status_quo": zeros(), "rag": 40 * x["demand"] - 340_000})
+    assert 40 * x["demand"].mean() > 340_000 > 40 * 8000
+    assert answer.flip_sentences == (
+        "Doing nothing becomes the best choice if demand is below 8,500 requests per month "
+        "(expected: 8,000, so more likely than not).",
+    )
+
+
+def test_the_chance_is_of_all_alternatives_that_took_part() -> None:
+    payoffs = {"rag": np.full(N, 2e6), "saas": zeros()}
+    context = Context(materiality_usd=0, horizon_months=12, labels=LABELS)
+    answer = verdict(payoffs, draws(), context, chances={"rag": 0.7, "saas": 0.1, "staged": 0.2})
+    assert "(70 %)" in answer.sentence
+    assert (answer.probability_best, answer.confidence) == (0.7, "likely, 70 %")
+
+
 def test_the_runner_up_may_be_doing_nothing() -> None:
     answer = decide({"status_quo": zeros(), "rag": np.full(N, 231_000.0)})
     assert answer.sentence == (
@@ -110,7 +129,7 @@ def test_too_close_to_call_names_the_contenders_and_what_would_settle_it() -> No
     )
     assert answer.contenders == ("saas", "rag")
     assert answer.confidence == "too close to call, 80 %"
-    assert answer.next_step.startswith("First find out whether the vendor raises its price")
+    assert answer.next_step.startswith("First find out: whether the vendor raises its price")
     assert answer.flip_sentences == ("RAG becomes the best choice if the vendor raises its price.",)
 
 

@@ -173,7 +173,7 @@ def test_the_lead_at_medians_is_the_difference_of_two_worths(comparison: Compari
 def test_only_what_chance_does_not_explain_is_said_to_decide() -> None:
     def one(distance: float) -> Separation:
         return Separation(input=REQUESTS, distance=distance, noise=0.1, auc=0.7,
-                          median_when_winning=2e4, median_when_losing=1e4)  # fmt: skip
+                          typical_when_winning=2e4, typical_when_losing=1e4)  # fmt: skip
 
     scenario = template("support-assistant")
     drawn = present(separation_chart(scenario, [one(0.4), one(0.05)], "RAG"))

@@ -44,7 +44,7 @@ def profile(
     else:
         found = read_upload(content, name, model)
     return Profiled(
-        summary=f"{name or 'Typed in'}: tokens {found.token_source}.",
+        summary=f"{name}: tokens {found.token_source}." if name else "",
         facts=tuple(size_facts(found)),
         lengths=length_chart(found),
         packing=packing_chart(found),

@@ -88,8 +88,9 @@ class Separation:
     """What the distance would exceed in one case out of twenty by chance alone."""
     auc: float
     """Chance that the input is higher in a winning draw than in a losing one; 0.5: no telling."""
-    median_when_winning: float
-    median_when_losing: float
+    typical_when_winning: float
+    """The median; of something that happens or not, how often it happens."""
+    typical_when_losing: float
 
 
 def decision_sensitivity(wins: NDArray[np.bool_], inputs: Inputs) -> tuple[Separation, ...]:
@@ -109,13 +110,18 @@ def decision_sensitivity(wins: NDArray[np.bool_], inputs: Inputs) -> tuple[Separ
             distance=_ks_distance(x, wins),
             noise=float(noise),
             auc=_auc(x, wins),
-            median_when_winning=float(np.median(x[wins])),
-            median_when_losing=float(np.median(x[~wins])),
+            typical_when_winning=_typical(x[wins]),
+            typical_when_losing=_typical(x[~wins]),
         )
         for name, x in inputs.items()
         if not is_constant(x)
     ]
     return tuple(sorted(found, key=lambda s: (-s.distance, s.input)))
+
+
+def _typical(x: FloatArray) -> float:
+    happens_or_not = np.isin(x, (0.0, 1.0)).all()
+    return float(x.mean() if happens_or_not else np.median(x))
 
 
 def _ks_distance(x: FloatArray, wins: NDArray[np.bool_]) -> float:

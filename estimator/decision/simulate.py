@@ -124,7 +124,7 @@ def compare(
     evppi = evppi_all(payoffs, inputs)
     context = _context(scenario, accounts)
     with shown_in(scenario.currency):
-        found = verdict(_rivals(payoffs), inputs, context, evppi_usd=evppi)
+        found = verdict(_rivals(payoffs), inputs, context, evppi_usd=evppi, chances=best)
     return Comparison(
         scenario=scenario,
         draws=draws,

@@ -82,15 +82,17 @@ def verdict(
     context: Context,
     *,
     evppi_usd: Mapping[str, float] | None = None,
+    chances: Mapping[str, float] | None = None,
 ) -> Verdict:
     """The answer to "which alternative?" from NPV per draw and the inputs of the same draws.
 
-    `evppi_usd`: result of `evppi_all`, if it is there already.
+    `evppi_usd`: result of `evppi_all`, if it is there already. `chances`: how often each is the
+    best, where more alternatives take part than `payoffs` names.
     """
     worth = evppi_all(payoffs, inputs) if evppi_usd is None else evppi_usd
     best, *others = ranking(payoffs)
     runner_up = others[0] if others else None
-    chance = probability_best(payoffs)[best]
+    chance = (chances or probability_best(payoffs))[best]
     close = too_close_to_call(payoffs, materiality_usd=context.materiality_usd)
     tied = close.too_close
     reason = _closeness(close, context) if tied else _reason(payoffs, best, runner_up, context)
@@ -130,7 +132,12 @@ def flip_sentence(flip: Flip, context: Context) -> str:
     side = "" if flip.side == "at" else f"{flip.side} "
     number, _, rest = value_with_unit(flip.median, unit, digits).partition(" ")
     typical = f"{number} {rest}" if rest.startswith("%") else number
-    return f"{winner} becomes the best choice if {name} is {side}{value} (expected: {typical})."
+    already = flip.side == ("above" if flip.median > flip.value else "below")
+    likely = ", so more likely than not" if already and flip.median != flip.value else ""
+    return (
+        f"{winner} becomes the best choice if {name} is {side}{value} "
+        f"(expected: {typical}{likely})."
+    )
 
 
 def _same(a: float, b: float, unit: str | None, digits: int) -> bool:
@@ -223,7 +230,7 @@ def _next_step(
     most = _most_worth_knowing(worth, context)
     if most is not None:
         value = about(worth[most])
-        return f"First find out {context.question(most)}: knowing it is worth up to {value}."
+        return f"First find out: {context.question(most)}; knowing it is worth up to {value}."
     go = "Take what is easiest to undo" if close.too_close else "Go ahead"
     if evpi_usd < 1:
         return f"{go}: nothing that may turn out would change the answer."

@@ -14,6 +14,7 @@ from estimator.report.figures import (
     Figure,
     axis,
     layout_of,
+    legend_below,
     note,
     row_layout,
 )
@@ -42,8 +43,7 @@ def agreement_chart(found: Validation, what: str) -> Chart | None:
     both = np.array([[p.measured, p.p50] for p in rows])
     both = both[both[:, 1] > 0]
     low, high = float(both.min()) / 1.3, float(both.max()) * 1.3
-    layout = layout_of(420, left=64, bottom=100, top=10)
-    layout |= {"showlegend": True, "legend": {"orientation": "h", "x": 0, "y": -0.2}}
+    layout = legend_below(layout_of(320, left=64, bottom=0, top=10), 1)
     scale = {"type": "log", "range": [float(np.log10(low)), float(np.log10(high))]}
     scale |= {"tickvals": (ticks := _decades(low, high)), "ticktext": list(map(significant, ticks))}
     layout["xaxis"] = axis(f"measured {what}") | scale

@@ -1,5 +1,7 @@
 """Chart of buying against renting GPUs: cost per month of each way as they are used more."""
 
+from math import ceil
+
 import numpy as np
 
 from estimator.decision.buy_or_rent import HOURS_PER_MONTH, BuyOrRent
@@ -54,8 +56,7 @@ def usage_chart(idle: BuyOrRent, always: BuyOrRent, now: BuyOrRent) -> Chart:
         }
         for way, usd in costs.items()
     ]
-    layout = layout_of(400, left=58, bottom=130, top=46)
-    layout |= {"showlegend": True, "legend": legend_below() | {"y": -0.2}}
+    layout = legend_below(layout_of(270, left=58, bottom=0, top=46), ceil(len(costs) / 2) + 1)
     layout["xaxis"] = axis("hours in use each month") | {"range": ends, "showgrid": False}
     layout["yaxis"] = money_axis(0.0, max(usd for pair in costs.values() for usd in pair))
     layout["shapes"] = [_mark(now.hours_per_month, GREY)]

@@ -6,6 +6,7 @@ alternative, in sky blue what is too close to it, the rest in grey.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from textwrap import wrap
 
 import numpy as np
@@ -325,8 +326,8 @@ def _cost_chart(
     ]
     end = without_outlier(totals)
     amounts = [f"{money(t)}{' (bar cut)' if t > end else ''}" for t in totals]
-    layout = row_layout(labels, amounts, bottom=76)
-    layout |= {"barmode": "stack", "showlegend": True, "legend": legend_below()}
+    layout = legend_below(row_layout(labels, amounts), ceil(len(shown) / 2), axis_pixels=4)
+    layout["barmode"] = "stack"
     layout["xaxis"] = hidden_axis() | {"range": [0, end]}
     named = [f"{label} {money(total)}" for label, total in zip(labels, totals, strict=True)]
     return Chart(

@@ -88,8 +88,8 @@ def decision_parts(comparison: Comparison) -> Iterator[RenderableType]:
             s.input,
             f"{s.distance:.2f}",
             f"{s.auc:.2f}",
-            _value(s.median_when_winning, units.get(s.input)),
-            _value(s.median_when_losing, units.get(s.input)),
+            _value(s.typical_when_winning, units.get(s.input)),
+            _value(s.typical_when_losing, units.get(s.input)),
         )
         for s in found
     ]

@@ -1,5 +1,7 @@
 """Charts of what an alternative costs: step by step from doing nothing, and month by month."""
 
+from math import ceil
+
 import numpy as np
 
 from estimator.alternatives.account import Account
@@ -95,8 +97,8 @@ def monthly_chart(comparison: Comparison, alternative: AlternativeId) -> Chart |
         for category, usd in paid.items()
     ]
     total = np.sum(list(paid.values()), axis=0)
-    layout = layout_of(340, left=58, bottom=90, top=10)
-    layout |= {"barmode": "stack", "showlegend": True, "legend": legend_below() | {"y": -0.2}}
+    layout = layout_of(250, left=58, bottom=0, top=10)
+    layout = legend_below(layout, ceil(len(paid) / 2)) | {"barmode": "stack"}
     layout["xaxis"] = axis("month") | {"showgrid": False}
     layout["yaxis"] = money_axis(0.0, float(total.max()))
     dearest = int(np.argmax(total))

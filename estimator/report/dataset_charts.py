@@ -14,8 +14,14 @@ def length_chart(profile: DatasetProfile) -> Chart | None:
         return None
     rows = length_histogram(profile.lengths)
     labels, counts = [label for label, _ in rows], [count for _, count in rows]
-    layout = layout_of(320, left=52, bottom=76, top=8)
-    layout["xaxis"] = axis("tokens of an example") | {"type": "category", "showgrid": False}
+    layout = layout_of(300, left=52, bottom=52, top=8)
+    layout["xaxis"] = axis("tokens of an example, from") | {
+        "type": "category",
+        "showgrid": False,
+        "tickvals": labels[::2],
+        "ticktext": [label.partition(" ")[0] for label in labels[::2]],
+        "tickangle": 0,
+    }
     layout["yaxis"] = axis("examples")
     bars = {
         "type": "bar",

@@ -142,6 +142,23 @@ def line(x: Sequence[float], y: Sequence[float], *, width: float) -> Figure:
     return {"type": "scatter", "mode": "lines", "x": list(x), "y": list(y), "line": style}
 
 
-def legend_below() -> Figure:
-    """A legend under the figure."""
-    return {"orientation": "h", "x": 0, "y": 0, "yanchor": "top", "traceorder": "normal"}
+LEGEND_ROW_PIXELS = 20
+AXIS_PIXELS = 56  # an axis below the figure, with its numbers and its title
+
+
+def legend_below(layout: Figure, rows: int, *, axis_pixels: int = AXIS_PIXELS) -> Figure:
+    """The layout with a legend of so many rows under its axis, and room for both.
+
+    A legend gets at most half of a figure's height before it is given a scroll bar.
+    """
+    margin = layout["margin"]
+    plot = layout["height"] - margin["t"] - margin["b"]
+    below = axis_pixels + LEGEND_ROW_PIXELS * rows + 8
+    height = max(plot + margin["t"] + below, 2 * LEGEND_ROW_PIXELS * (rows + 1))
+    legend = {"orientation": "h", "x": 0, "y": -axis_pixels / plot, "yanchor": "top"}
+    return layout | {
+        "height": height,
+        "margin": margin | {"b": height - plot - margin["t"]},
+        "showlegend": True,
+        "legend": legend | {"traceorder": "normal"},
+    }

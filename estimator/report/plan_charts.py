@@ -1,6 +1,7 @@
 """Charts and tables of training plans: cost against time, memory of the card, a step's time."""
 
 from collections.abc import Callable, Mapping, Sequence
+from math import ceil
 
 import numpy as np
 
@@ -193,8 +194,8 @@ def memory_chart(plan: Plan) -> Chart:
         }
         for name, gib in groups.items()
     ]
-    layout = row_layout([f"peak {middle:.1f} GiB"], [f"card {capacity:.1f} GiB"], bottom=116)
-    layout |= {"barmode": "stack", "showlegend": True, "legend": legend_below() | {"y": -0.06}}
+    layout = row_layout([f"peak {middle:.1f} GiB"], [f"card {capacity:.1f} GiB"])
+    layout = legend_below(layout, ceil(len(groups) / 2), axis_pixels=8) | {"barmode": "stack"}
     layout["xaxis"] = hidden_axis() | {"range": [0, max(capacity, high)]}
     layout["shapes"] = [track(0), _whisker(low, high)]
     named = ", ".join(f"{name} {gib:.1f}" for name, gib in groups.items())

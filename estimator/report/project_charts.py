@@ -143,8 +143,8 @@ def people_chart(account: Account) -> Chart | None:
         for i, role in enumerate(roles)
     ]
     totals = np.sum([people[role] for role in roles], axis=0)
-    layout = layout_of(360, left=44, bottom=110, top=16)
-    layout |= {"barmode": "stack", "showlegend": True, "legend": legend_below() | {"y": -0.22}}
+    layout = layout_of(250, left=44, bottom=0, top=16)
+    layout = legend_below(layout, len(roles)) | {"barmode": "stack"}
     layout["xaxis"] = axis("month") | {"dtick": max(1, months // 12), "showgrid": False}
     layout["yaxis"] = axis("people")
     peak = int(np.argmax(totals))

@@ -217,8 +217,8 @@ def volume_chart(plan: ServingPlan, prices: Sequence[Rival]) -> Chart | None:
     volumes, usd = own.requests_per_month.tolist(), own.usd_per_request.tolist()
     asked = [rival.usd_per_request.p50 for rival in prices]
     data = [_line(volumes, usd, BLUE, f"your own: {best.offer.id}")]
-    layout = layout_of(420, left=62, bottom=128, top=14)
-    layout |= {"showlegend": True, "legend": legend_below() | {"y": -0.2, "orientation": "v"}}
+    layout = legend_below(layout_of(292, left=62, bottom=0, top=14), 1 + len(prices))
+    layout["legend"]["orientation"] = "v"
     across, up = log_ends(volumes), log_ends([*usd, *asked])
     layout["xaxis"] = log_axis("requests a month", across, round_numbers(across), short)
     layout["yaxis"] = log_axis("", up, round_numbers(up), lambda x: money(x, 1))

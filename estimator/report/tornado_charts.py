@@ -176,7 +176,7 @@ def separation_chart(scenario: Scenario, found: Sequence[Separation], winner: st
     units = units_of(scenario)
     names = [capitalised(describe_input(Scenario, one.input)) for one in shown]
     where = [
-        pair(one.median_when_winning, "against", one.median_when_losing, units.get(one.input))
+        pair(one.typical_when_winning, "against", one.typical_when_losing, units.get(one.input))
         for one in shown
     ]
     bars = {
@@ -203,8 +203,8 @@ def separation_chart(scenario: Scenario, found: Sequence[Separation], winner: st
             (
                 name,
                 distance,
-                _value(one.median_when_winning, units.get(one.input)),
-                _value(one.median_when_losing, units.get(one.input)),
+                _value(one.typical_when_winning, units.get(one.input)),
+                _value(one.typical_when_losing, units.get(one.input)),
                 f"{one.auc:.2f}",
             )
             for name, distance, one in zip(names, distances, shown, strict=True)

@@ -7,7 +7,15 @@ import streamlit as st
 from estimator.dashboard.datasets import KEPT_DATA, MAX_UPLOAD_MB, Profiled, profile
 from estimator.dashboard.declared import plain
 from estimator.dashboard.session import Shown, current
-from estimator.dashboard.views import chart, figures, finding_list, prose, section, table
+from estimator.dashboard.views import (
+    chart,
+    figures,
+    finding_list,
+    prose,
+    section,
+    table,
+    verdict_line,
+)
 from estimator.errors import EstimatorError
 from estimator.report.dataset import labelling_rows
 
@@ -16,6 +24,7 @@ KINDS = ["jsonl", "json", "csv", "tsv", "parquet", "txt", "gz"]
 
 def page(shown: Shown) -> None:
     """Upload a file or type numbers; then what it means for training."""
+    verdict_line(shown.decision.verdict.sentence)
     section(
         "Your training data",
         "A file is read on the machine that runs this page and goes nowhere else.",
@@ -60,7 +69,8 @@ def _typed() -> Profiled:
 
 
 def _show(found: Profiled, labelling: Sequence[Sequence[str]]) -> None:
-    prose(found.summary)
+    if found.summary:
+        prose(found.summary)
     figures(("One epoch", "", ""), found.facts)
     if found.lengths is not None and found.packing is not None:
         left, right = st.columns(2, gap="large")

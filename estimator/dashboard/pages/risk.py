@@ -112,7 +112,7 @@ def _separation(found: Risk, pair: Pair) -> None:
     section(
         "What decides",
         f"Inputs that differ most between the futures that {first} wins and the others; under each "
-        "its median in both. 0 %: alike; 100 %: never the same.",
+        "its median in both (of an event, how often it happens). 0 %: alike; 100 %: never alike.",
     )
     if found.separation is None:
         prose("No input tells them apart: one side all but always wins, or chance alone decides.")

@@ -4,18 +4,19 @@ import streamlit as st
 
 from estimator.dashboard.results import side_by_side
 from estimator.dashboard.session import Shown, current
-from estimator.dashboard.views import aside, figures, finding_list, prose, section
+from estimator.dashboard.views import aside, figures, finding_list, prose, section, verdict_line
 from estimator.scenario.files import dump_scenario
 from estimator.scenario.templates import template, template_names
 
-MOST = 4
+FEWEST, MOST = 2, 4
 KEPT = "_kept_scenarios"  # in the session: name and YAML of each
 RESULTS = ("best in", "worth", "all costs", "live (months)")
-HERE = "shown now"
+HERE, BEFORE = "shown now", "before your changes"
 
 
 def page(shown: Shown) -> None:
     """Keep scenarios, pick templates, and see results and inputs that differ."""
+    verdict_line(shown.decision.verdict.sentence)
     section(
         "Compare scenarios",
         "Keep what the sidebar shows now, change it, and come back; or set a template beside it.",
@@ -30,9 +31,14 @@ def page(shown: Shown) -> None:
         placeholder="none",
     )
     named = {HERE: shown.yaml, **kept}
+    if shown.wish.changed:
+        named[BEFORE] = dump_scenario(shown.wish.base)
     named |= {name: dump_scenario(template(name)) for name in templates}
-    if len(named) < len(RESULTS[:2]):
-        prose("There is only one scenario so far: keep this one, or pick a template.")
+    if len(named) < FEWEST:
+        prose(
+            "There is only one scenario so far: move a slider to see it beside what it was, keep "
+            "this one and change it, or pick a template."
+        )
         return
     if len(named) > MOST:
         st.warning(f"Only the first {MOST} of {len(named)} are shown; take some away.")
@@ -45,7 +51,7 @@ def _keep_or_forget(shown: Shown, kept: dict[str, str]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input("Name", value=f"{shown.scenario.name}", key="scenarios.name")
         if st.button("Keep this scenario", icon=":material/add:", key="scenarios.keep"):
-            if name.strip() in ("", HERE):
+            if name.strip() in ("", HERE, BEFORE):
                 st.error("Give it a name of its own.")
             else:
                 kept[name.strip()] = shown.yaml
