@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from estimator.quantity import Quantity
     from estimator.report.claims import claims
     from estimator.report.comparison import as_dict
+    from estimator.report.drawn import figures
     from estimator.scenario import Scenario
     from estimator.scenario.differences import differences
     from estimator.scenario.edit import with_inputs
@@ -52,6 +53,7 @@ _HOMES = {
     "cost_only": "estimator.decision.cost_only",
     "count_parameters": "estimator.llm.parameters",
     "differences": "estimator.scenario.differences",
+    "figures": "estimator.report.drawn",
     "find_break_even": "estimator.decision.thresholds",
     "load_scenario": "estimator.scenario.files",
     "measures": "estimator.decision.measures",
@@ -87,6 +89,7 @@ __all__ = [
     "cost_only",
     "count_parameters",
     "differences",
+    "figures",
     "find_break_even",
     "load_scenario",
     "measures",

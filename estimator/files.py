@@ -3,12 +3,17 @@
 import os
 import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from estimator.errors import InputError
 
 DATA_FOLDER = "TUNEROI_DATA"
 """Environment variable that names another folder for what the user's own runs leave behind."""
+PART_PREFIX, PART_SUFFIX = ".tuneroi-", ".part"
+"""Names of temporary files begin and end so."""
+LEFT_BEHIND_SECONDS = 24 * 3600.0
+"""A temporary file of this age belongs to a process that was killed."""
 
 
 def user_data_folder() -> Path:
@@ -109,17 +114,34 @@ def _target(path: Path) -> Path:
 
 def _written_beside(path: Path, content: bytes) -> Path:
     """A temporary file with the content, safely on the disk, in the same folder as `path`."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=PART_PREFIX, suffix=PART_SUFFIX)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+            now = os.fstat(file.fileno()).st_mtime  # by the clock that dates the others too
         Path(name).chmod(0o644)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+    _remove_left_behind(path.parent, now)
     return Path(name)
+
+
+def _remove_left_behind(folder: Path, now: float) -> None:
+    """Remove temporary files that killed processes left in a folder over a day ago.
+
+    Writing takes seconds, so that none of them is still in use; what cannot be removed stays.
+    """
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            named = entry.name.startswith(PART_PREFIX) and entry.name.endswith(PART_SUFFIX)
+            if named and entry.is_file(follow_symlinks=False):
+                age_seconds = now - entry.stat(follow_symlinks=False).st_mtime
+                if age_seconds > LEFT_BEHIND_SECONDS:
+                    with suppress(OSError):
+                        Path(entry.path).unlink()
 
 
 def _unwritable(path: Path, error: OSError | ValueError) -> InputError:

@@ -174,12 +174,12 @@ class Quantity(BaseModel):
     @property
     def form(self) -> Form:
         """Which kind of range this is."""
-        return next(f for f, names in FORMS.items() if any(self._has(n) for n in names))
+        return next(form for form, names in FORMS.items() if self._has(names[0]))
 
     @property
     def numbers(self) -> tuple[float, ...]:
         """The numbers given, in ascending order of meaning (min, mode, max; p10, p50, p90; ...)."""
-        return tuple(getattr(self, n) for n in FORMS[self.form] if self._has(n))
+        return tuple(x for n in FORMS[self.form] if (x := getattr(self, n)) is not None)
 
     @property
     def is_fixed(self) -> bool:

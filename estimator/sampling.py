@@ -6,6 +6,7 @@ alternative the same draws: differences between alternatives are then free of sa
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -14,6 +15,7 @@ from estimator.errors import InputError, unknown
 from estimator.quantity import FloatArray, Quantity
 
 BLOCK = 16  # dimensions of Sobol points that are used together
+KEPT_COLUMNS = 512  # of draws: the inputs of two scenarios; 64 MiB at 16,384 draws each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +61,41 @@ def sample(
     correlated = {
         (cause_of(a), cause_of(b)): rho for (a, b), rho in (rank_correlations or {}).items()
     }
-    points = sobol(n, len(names), seed).T
-    uniforms = correlate(dict(zip(names, points, strict=True)), correlated)
+    uniforms = _uniforms(tuple(names), tuple(sorted(correlated.items())), n, seed)
     values = {path: np.asarray(q.numbers[0]) for path, q in quantities.items() if q.is_fixed}
-    values |= {path: quantities[path].ppf(uniforms[cause_of(path)]) for path in uncertain}
-    values |= {name: uniforms[name] for name in chances}
+    values |= {path: _drawn(quantities[path], uniforms, cause_of(path)) for path in uncertain}
+    values |= {name: uniforms.columns[name] for name in chances}
     return Draws(columns=dict(sorted(values.items())), n=n, seed=seed)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Uniforms:
+    """Uniform columns by name; one object for one set of names, so that it can be a key."""
+
+    columns: Mapping[str, FloatArray]
+
+
+@lru_cache(maxsize=4)
+def _uniforms(
+    names: tuple[str, ...],
+    rank_correlations: tuple[tuple[tuple[str, str], float], ...],
+    n: int,
+    seed: int,
+) -> _Uniforms:
+    """Correlated uniforms, kept because most scenarios of a session differ in one number only."""
+    points = np.ascontiguousarray(sobol(n, len(names), seed).T)
+    columns = correlate(dict(zip(names, points, strict=True)), dict(rank_correlations))
+    for column in columns.values():
+        column.setflags(write=False)
+    return _Uniforms(columns)
+
+
+@lru_cache(maxsize=KEPT_COLUMNS)
+def _drawn(quantity: Quantity, uniforms: _Uniforms, cause: str) -> FloatArray:
+    """Draws of one quantity, kept for the next scenario in which it is the same."""
+    drawn = quantity.ppf(uniforms.columns[cause])
+    drawn.setflags(write=False)
+    return drawn
 
 
 def sobol(n: int, dimensions: int, seed: int) -> FloatArray:

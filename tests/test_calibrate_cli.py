@@ -15,7 +15,7 @@ from test_calibration_file import LAPTOP, file_of
 from test_training_logs import LOGS, torchtune_line
 
 from estimator.cli.arguments import Checkpointing, Method, Precision, Sharding, Stack
-from estimator.cli.calibrate import LogFormat
+from estimator.cli.run_arguments import LogFormat
 from estimator.decision.simulate import compare
 from estimator.hardware.calibration import Calibration, load_calibration, shipped_calibration
 from estimator.hardware.calibration_file import load_calibration_file, save_calibration_file

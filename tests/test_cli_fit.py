@@ -3,7 +3,7 @@
 import pytest
 from command import Tuneroi
 
-from estimator.cli.fit import Checkpointing, Method, Precision
+from estimator.cli.arguments import Checkpointing, Method, Precision
 from estimator.llm.catalogue import catalogue_architecture
 from estimator.training import recipe as choices
 from estimator.training.memory import estimate_memory

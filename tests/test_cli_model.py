@@ -97,7 +97,7 @@ def test_a_sequence_beyond_the_context_is_pointed_out(tuneroi: Tuneroi) -> None:
         (("lama-8b",), "nearest known"),
         (("nobody/nothing", "--offline"), "network is off"),
         (("missing/config.json",), "does not exist"),
-        ((), "NAME"),
+        ((), "MODEL"),
         (("",), "empty"),
         (("gpt2", "--seq-len", "0"), "'0'"),
         (("gpt2", "--method", "lorra"), "'lora'"),

@@ -183,7 +183,7 @@ def test_without_packing_padding_is_paid_for(tuneroi: Tuneroi, file: Path) -> No
         (("gpt2", "--examples", "0", "--mean-tokens", "5"), "'0'"),
         (("gpt2", "--examples", "9", "--mean-tokens", "0.5"), "at least 1"),
         (("gpt2", "--tokens", "0"), "above 0"),
-        (("gpt2", "--tokens", "inf"), "above 0"),
+        (("gpt2", "--tokens", "inf"), "2M or 1.5B (got 'inf')"),
         (("gpt2", "--tokens", "1e6", "--epochs", "nan"), "--epochs nan"),
         (("gpt2", "--tokens", "1e6", "--epochs", "-1"), "--epochs -1"),
         (("gpt2", "--tokens", "many"), "'many'"),

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from estimator.decision.breakeven import break_even
+from estimator.decision.breakeven import break_even, grid_of
 from estimator.errors import InputError
 from estimator.quantity import FloatArray
 
@@ -38,6 +38,27 @@ def test_whole_gpus_make_several_break_evens_each_on_its_step() -> None:
 def test_a_stretch_of_equality_gives_its_two_ends() -> None:
     roots = break_even(lambda x: np.maximum(x - 6, 0) + np.minimum(x - 4, 0), 0, 10, points=11)
     assert roots == (4, 6)
+
+
+def test_a_stretch_of_equality_that_reaches_the_end_of_the_range() -> None:
+    assert break_even(lambda x: np.maximum(x - 6, 0), 0, 10, points=11) == (0, 6)
+    assert break_even(lambda x: np.minimum(x - 6, 0), 0, 10, points=11) == (6, 10)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.5, 500, (0.5, 5, 50, 500)),  # a factor of 1,000: equal ratios
+        (10, 1001, (10, 46.4, 215.7, 1001)),
+        (1, 100, (1, 34, 67, 100)),  # a factor of 100, and no more: equal steps
+        (0, 300, (0, 100, 200, 300)),
+        (-100, 200, (-100, 0, 100, 200)),
+    ],
+)
+def test_the_grid_has_equal_steps_or_equal_ratios(
+    low: float, high: float, expected: tuple[float, ...]
+) -> None:
+    assert grid_of(low, high, 4) == pytest.approx(expected, rel=1e-3)
 
 
 def test_no_break_even() -> None:

@@ -48,9 +48,9 @@ def test_order_and_a_common_constant_change_nothing(u: Payoffs, random: object, 
     assert choose.expected_regret(moved) == choose.expected_regret(u)
     close = choose.too_close_to_call(u, materiality_usd=3)
     assert choose.too_close_to_call(moved, materiality_usd=3) == close
-    assert {(d.better, d.worse): d.order for d in choose.dominance(moved)} == {
-        (d.better, d.worse): d.order for d in choose.dominance(u)
-    }
+    assert [(d.better, d.worse, d.order) for d in choose.dominance(moved)] == [
+        (d.better, d.worse, d.order) for d in choose.dominance(u)
+    ]
 
 
 def test_ties_are_split_equally() -> None:
@@ -90,6 +90,10 @@ def test_dominance_orders() -> None:
     assert pair(base, shuffled + 0.1).order is None
     assert pair(base, shuffled).order is None  # equal distributions dominate neither
     assert pair(3 * base + 0.1, base).order is None
+    assert pair(base, shuffled).violation == 0.5  # as far from the one as from the other
+    surely = np.ones(2)
+    assert pair(surely, np.array([0.0, 2.0])).order == 2
+    assert pair(surely, np.array([0.0, 2.0 + 1e-9])).order is None  # its mean is lower
 
 
 def test_almost_dominance_is_the_share_of_area_against() -> None:
@@ -119,6 +123,27 @@ def test_standard_errors_against_repeated_sampling() -> None:
     share = (samples > 1).mean(axis=1)
     expected = choose.probability_standard_error(scipy.stats.norm.sf(1), 1000)
     assert expected == pytest.approx(share.std(), rel=0.06)
+
+
+def test_standard_errors_by_hand() -> None:
+    assert choose.standard_error([1.0, 3.0]) == pytest.approx(1)  # s = sqrt(2), n = 2
+    assert choose.probability_standard_error(0.2, 400) == pytest.approx(0.02)
+    # the 45th and the 55th of a hundred: half of (54^2 + 55^2) / 2 - (44^2 + 45^2) / 2
+    assert choose.quantile_standard_error(np.arange(100.0) ** 2, 0.5) == pytest.approx(495)
+
+
+@pytest.mark.parametrize(("gap", "reason"), [(0.15, "noise"), (0.25, "clear")])
+def test_two_standard_errors_of_the_paired_difference_are_enough(gap: float, reason: str) -> None:
+    """A hundred differences of gap +- 1 have a standard error of 0.1."""
+    u = {"a": gap + np.tile([1.0, -1.0], 50), "b": np.zeros(100)}
+    assert choose.too_close_to_call(u, materiality_usd=0).reason == reason
+
+
+def test_the_spread_is_the_gap_to_the_last_contender() -> None:
+    u = {"a": np.zeros(4), "b": np.full(4, -0.4), "c": np.full(4, -0.25), "d": np.full(4, -2.0)}
+    close = choose.too_close_to_call(u, materiality_usd=1)
+    assert (close.contenders, close.too_close) == (("a", "c", "b"), True)
+    assert close.spread_usd == pytest.approx(0.4)
 
 
 def test_too_close_by_materiality_and_by_noise() -> None:

@@ -35,6 +35,7 @@ def test_irr_of_the_spreadsheet_documentation() -> None:
 
 def test_irr_says_none_and_many() -> None:
     assert finance.irr([100, 50]).kind == finance.irr([0, 0]).kind == "none"
+    assert finance.irr([100, 50]).sign_changes == 0
     assert finance.irr([100, -150, 100]).kind == "none"  # two sign changes, no rate
     many = finance.irr([-1000, 2300, -1320])  # 10 % and 20 %: Brealey-Myers' kind of example
     assert many.kind == "many"
@@ -50,6 +51,27 @@ def test_irr_of_five_years_with_yearly_retraining_spikes() -> None:
     assert result.sign_changes == 9
     assert result.kind == "one"
     assert result.rate_per_period == pytest.approx(npf.irr(cash), rel=1e-9)
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e6])
+def test_irr_is_the_same_in_any_unit_of_money(unit: float) -> None:
+    """From losing nearly all to a thousandfold: (1 + r)^periods is what a dollar became."""
+    for periods, became in ((1, 1000.0), (1, 0.001), (2, 1000.0), (2, 1e-6), (3, 8.0)):
+        cash = np.zeros(periods + 1)
+        cash[0], cash[-1] = -unit, became * unit
+        assert finance.irr(cash).rates_per_period == pytest.approx((became ** (1 / periods) - 1,))
+
+
+def test_irr_tells_two_rates_apart_that_are_close() -> None:
+    """-(1.10 - g)(1.12 - g) x 1000: rates of 10 % and 12 %."""
+    assert finance.irr([-1000, 2220, -1232]).rates_per_period == pytest.approx((0.10, 0.12))
+
+
+@pytest.mark.parametrize("growth", [0.9, 0.999, 1.001, 1.5])
+def test_irr_of_a_century_in_months_does_not_overflow(growth: float) -> None:
+    """A dollar spent; each of 1,200 months brings 1/1,200 of what it has grown to by then."""
+    cash = np.concatenate([[-1.0], growth ** np.arange(1.0, 1201) / 1200])
+    assert finance.irr(cash).rates_per_period == pytest.approx((growth - 1,))
 
 
 @settings(deadline=None)
@@ -82,6 +104,14 @@ def test_npv_agrees_with_numpy_financial(cash: list[float], rate: float) -> None
 def test_mirr_agrees_with_numpy_financial(cash: list[float], finance_rate: float, r: float) -> None:
     expected = npf.mirr(cash, finance_rate, r)
     assert finance.mirr(cash, finance_rate, r) == pytest.approx(expected, rel=1e-9, nan_ok=True)
+
+
+def test_mirr_is_the_same_in_any_unit_of_money() -> None:
+    """A cent that becomes two in two months: sqrt(2) - 1 per month."""
+    for unit in (0.01, 1.0, 1e6):
+        found = finance.mirr([-unit, 0.0, 2 * unit], 0.05, 0.02)
+        assert found == pytest.approx(2**0.5 - 1)
+    assert np.isnan(finance.mirr([-1.0, 0.0], 0.05, 0.02))
 
 
 def test_monthly_and_yearly_rates_are_one_rate() -> None:
@@ -134,6 +164,7 @@ def test_payback_of_one_investment_is_the_first_crossing(earned: list[int], spen
 
 def test_roi_and_level_cost_are_unknown_without_a_base() -> None:
     assert finance.roi(150.0, 100.0) == pytest.approx(0.5)
+    assert finance.roi(0.03, 0.01) == pytest.approx(2.0)
     assert np.isnan(finance.roi(150.0, 0.0))
     assert finance.level_cost(1000.0, np.array([500.0, 0.0])) == pytest.approx(
         [2.0, np.nan], nan_ok=True
@@ -173,3 +204,4 @@ def test_payback_of_nothing_or_of_rounding_is_at_once() -> None:
 def test_payback_within_rounding_is_never_later_than_its_month() -> None:
     """The crossing may stop a hair below zero: the month is over then, and no later one counts."""
     assert finance.payback_months([-1.0, 1.0 - 1e-13]) == pytest.approx(1.0, abs=0)
+    assert np.isnan(finance.payback_months([-1.0, 1.0 - 1e-10]))  # a debt, not rounding

@@ -1,9 +1,11 @@
 """The examples run, and their answers differ for the reasons that they give."""
 
+import re
 import runpy
-import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import estimator
@@ -64,14 +66,43 @@ def test_examples_round_trip(path: Path) -> None:
     assert parse_scenario(dump_scenario(scenario)) == scenario
 
 
+@pytest.fixture(scope="module")
+def portfolio() -> dict[str, Any]:
+    return runpy.run_path(str(EXAMPLES / "portfolio.py"))
+
+
 def test_the_planning_script_runs(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], portfolio: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["portfolio.py", "300000"])
-    runpy.run_path(str(EXAMPLES / "portfolio.py"), run_name="__main__")
+    portfolio["main"](250_000.0)
     out = capsys.readouterr().out
-    assert "support-assistant    rag" in out
-    assert "rare-contracts" in out and "left of the budget" in out
+    assert re.search(r"support-assistant +Buy a SaaS assistant", out)
+    assert re.search(r"rare-contracts +leave as it is +0 +0\n", out)
+    assert re.search(r"500,000: .*support-assistant: RAG on an API model", out)
+
+
+def test_a_plan_keeps_its_budget_and_more_money_buys_no_less(portfolio: dict[str, Any]) -> None:
+    random = np.random.default_rng(3)
+    n = portfolio["DRAWS"]
+
+    def choice(case: str, way: str, build: float, worth: float) -> Any:
+        spent = build * random.uniform(0.5, 1.5, n)
+        return portfolio["Choice"](case, way, spent, np.full(n, worth), 1.0)
+
+    cases = [
+        [choice(case, "none", 0.0, 0.0)]
+        + [choice(case, f"way {i}", *random.uniform(10, 100, 2)) for i in range(3)]
+        for case in ("a", "b", "c")
+    ]
+    before = 0.0
+    for budget in (1.0, 30.0, 100.0, 200.0, 1e9):
+        plan = portfolio["best_plan"](cases, budget)
+        assert [c.use_case for c in plan] == ["a", "b", "c"]
+        assert np.quantile(sum(c.build_usd for c in plan), 0.8) <= budget
+        worth = sum(c.worth_usd.mean() for c in plan)
+        assert worth >= before
+        before = worth
+    assert before == pytest.approx(sum(max(c.worth_usd.mean() for c in case) for case in cases))
 
 
 def test_the_public_interface_is_what_it_says() -> None:

@@ -34,6 +34,7 @@ FLOORS: tuple[tuple[int, str], ...] = (
     (0, "estimator.sampling"),
     (0, "estimator.errors"),
     (0, "estimator.files"),
+    (0, "estimator.markup"),
 )
 HEAVY = {"torch", "streamlit", "plotly", "transformers", "pandas"}
 

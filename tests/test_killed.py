@@ -127,6 +127,20 @@ while True:
 """
 
 
+SLEEPING_WRITER = """
+import os, sys, time
+from pathlib import Path
+from estimator.files import write_atomically
+
+def wait(handle):
+    print("written", flush=True)
+    time.sleep(600)
+
+os.fsync = wait
+write_atomically(Path(sys.argv[1]), "half")
+"""
+
+
 def test_a_killed_writer_leaves_whole_files(tmp_path: Path) -> None:
     """Killed again and again in the middle of writing, every visible file is whole."""
     chance = random.Random(11)
@@ -142,6 +156,46 @@ def test_a_killed_writer_leaves_whole_files(tmp_path: Path) -> None:
         for name, content in visible(tmp_path).items():
             lines = content.splitlines()
             assert len(lines) == 200_000 and len(set(lines)) == 1, name
+
+
+def test_what_a_killed_writer_left_is_removed_a_day_later(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLEEPING_WRITER, str(tmp_path / "file")], stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None and process.stdout.readline() == b"written\n"
+    process.kill()
+    process.communicate()
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".")
+    write_atomically(tmp_path / "other", "new")
+    assert left.exists(), "it may still be in use"
+    day_ago = time.time() - 25 * 3600
+    for name in (left, tmp_path / ".theirs.part", tmp_path / ".tuneroi-notes"):
+        name.touch()
+        os.utime(name, (day_ago, day_ago))
+    (tmp_path / ".tuneroi-link.part").symlink_to(tmp_path / "other")
+    os.utime(tmp_path / ".tuneroi-link.part", (day_ago, day_ago), follow_symlinks=False)
+    assert write_new_file(tmp_path / "third", "new")
+    kept = {".theirs.part", ".tuneroi-notes", ".tuneroi-link.part", "other", "third"}
+    assert {path.name for path in tmp_path.iterdir()} == kept
+
+
+def test_a_folder_that_nothing_can_be_removed_from_is_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = tmp_path / ".tuneroi-1.part"
+    old.touch()
+    os.utime(old, (0, 0))
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path.name == old.name:
+            raise PermissionError(13, "Permission denied")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    write_atomically(tmp_path / "file", "new")
+    assert (tmp_path / "file").read_text() == "new" and old.exists()
 
 
 def test_a_new_file_never_replaces_another(tmp_path: Path) -> None:

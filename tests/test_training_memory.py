@@ -200,6 +200,13 @@ def test_parallelism_and_offload_divide() -> None:
     assert allocated_gib("llama-3.1-8b", gpus=8, **wish, offload="optimizer") < whole - 25
 
 
+def test_experts_split_more_often_than_there_are_gpus_are_refused() -> None:
+    split = {"method": "full", "stack": "megatron", "tensor_parallel": 8, "expert_parallel": 8}
+    with pytest.raises(InputError, match="8 GPUs cannot be divided into groups of 64"):
+        allocated_gib("mixtral-8x7b", gpus=8, **split)
+    assert allocated_gib("mixtral-8x7b", gpus=64, **split) > 0
+
+
 def test_an_underived_family_says_so_and_is_less_certain() -> None:
     llama = CONFIGS["llama-3.2-1b"]
     known, other = (

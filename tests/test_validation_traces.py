@@ -9,8 +9,9 @@ import pytest
 from command import Tuneroi
 
 from estimator.llm.architecture import Architecture
+from estimator.llm.resolve import config_of
 from estimator.training.trace import TraceCase, closed_form_peak
-from estimator.validation.tracing import config_of, write_traces
+from estimator.validation.tracing import write_traces
 
 LLAMA = {
     "model_type": "llama", "hidden_size": 64, "intermediate_size": 160, "num_hidden_layers": 3,
@@ -129,7 +130,7 @@ def test_without_the_extra_tracing_says_what_to_install(
 def test_mistakes_of_tracing_are_one_line(tuneroi: Tuneroi, tmp_path: Path) -> None:
     out = tmp_path / "x.csv"
     assert "nearest known" in tuneroi("trace", "pythia-70", "-o", out, "--offline").refusal
-    assert "no.json: No such file" in tuneroi("trace", tmp_path / "no.json", "-o", out).refusal
+    assert "no.json: does not exist" in tuneroi("trace", tmp_path / "no.json", "-o", out).refusal
     assert "there is no folder" in tuneroi("trace", "gpt2", "-o", tmp_path / "no" / "x.csv").refusal
     assert list(tmp_path.iterdir()) == []
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from estimator.hardware.calibration import Calibration
 from estimator.quantity import FloatArray
 from estimator.sampling import Draws
 from estimator.scenario import Scenario
+
+if TYPE_CHECKING:
+    from estimator.alternatives.serving_gpus import Fleet
 
 DAYS_PER_MONTH = 365.25 / 12
 HOURS_PER_MONTH = 365.25 * 24 / 12
@@ -34,6 +38,8 @@ class World:
     """What follows a pilot, if that was planned on other draws than these."""
     accounts: dict[str, Account] = field(default_factory=dict, init=False, repr=False)
     """Accounts built in this world so far, by alternative."""
+    fleets: dict[bool, "Fleet"] = field(default_factory=dict, init=False, repr=False)
+    """Replicas that serve a tuned model, with and without retrieval."""
     _compounded: dict[str, FloatArray] = field(default_factory=dict, init=False, repr=False)
 
     @property

@@ -3,15 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from estimator.errors import InputError, MissingExtra
 from estimator.llm.architecture import Architecture
-from estimator.llm.catalogue import find_model
-from estimator.llm.resolve import resolve_model
+from estimator.llm.resolve import config_of, resolve_model
 from estimator.training.recipe import TrainingRecipe
 
 OPTIMIZERS = ("adamw", "sgd", "adafactor")
@@ -102,16 +100,7 @@ def _config_and_architecture(
             f"{model}: a bare size has no layers to run; name a model, such as "
             "meta-llama/Llama-3.2-1B, or a config.json"
         )
-    return _text_part(_config(model, found.source, found.origin, offline)), found.architecture
-
-
-def _config(model: str, source: str, origin: str, offline: bool) -> Mapping[str, object]:
-    from estimator.llm.hub import fetch_config, read_config_file
-
-    if source == "file":
-        return read_config_file(Path(origin), f"model file {origin}")
-    entry = find_model(model) if source == "catalogue" else None
-    return entry.config if entry else fetch_config(model, offline=offline).config
+    return _text_part(config_of(model, offline=offline)), found.architecture
 
 
 def _text_part(config: Mapping[str, object]) -> Mapping[str, object]:

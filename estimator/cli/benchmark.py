@@ -3,10 +3,13 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+from estimator.cli import arguments as given
+from estimator.cli import benchmark_arguments as wanted
 
 if TYPE_CHECKING:
     from estimator.benchmark.collectives import CollectiveRates
@@ -15,130 +18,49 @@ if TYPE_CHECKING:
     from estimator.benchmark.scaling import Scaling
     from estimator.benchmark.target import Target
 
-Method = Literal["full", "lora", "qlora"]
-Checkpointing = Literal["none", "full"]
-Precision = Literal["bf16", "fp16", "fp32", "amp"]
-Attention = Literal["sdpa", "flash", "eager"]
-Optimizer = Literal["adamw", "sgd", "adafactor"]
-Mode = Literal["ddp", "fsdp2"]
 Report = Callable[[str, float, float], None]
 
-_recipe = partial(typer.Option, rich_help_panel="Recipe")
-_measuring = partial(typer.Option, rich_help_panel="Measuring")
-_elsewhere = partial(typer.Option, rich_help_panel="Without measuring here")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beyond:
+    """What to measure after the prediction."""
+
+    verify: bool
+    largest: bool
+    nproc: int | None
+    mode: wanted.Mode
 
 
 def benchmark(
-    model: Annotated[
-        str,
-        typer.Argument(
-            help="Shipped name, Hugging Face id, or config.json; weights are random.",
-            metavar="MODEL",
-        ),
-    ],
-    method: Annotated[
-        Method, _recipe("--method", help="full, lora or qlora.", metavar="METHOD")
-    ] = "lora",
-    seq_len: Annotated[
-        int, _recipe("--seq-len", help="Tokens of a sequence.", metavar="TOKENS", min=2)
-    ] = 512,
-    micro_batch: Annotated[
-        int,
-        _recipe("--micro-batch", help="Sequences at once.", metavar="N", min=1, max=65_536),
-    ] = 1,
-    checkpointing: Annotated[
-        Checkpointing,
-        _recipe("--checkpointing", help="Of activations: none or full.", metavar="KIND"),
-    ] = "none",
-    precision: Annotated[
-        Precision, _recipe("--precision", help="bf16, fp16, fp32 or amp.", metavar="KIND")
-    ] = "bf16",
-    attention: Annotated[
-        Attention, _recipe("--attention", help="sdpa, flash or eager.", metavar="KERNEL")
-    ] = "sdpa",
-    optimizer: Annotated[
-        Optimizer, _recipe("--optimizer", help="adamw, sgd or adafactor.", metavar="NAME")
-    ] = "adamw",
-    lora_rank: Annotated[
-        int, _recipe("--lora-rank", help="Rank of the adapters.", metavar="RANK", min=1)
-    ] = 16,
-    budget: Annotated[
-        float, _measuring("--budget", help="Seconds to measure.", metavar="SECONDS", min=1)
-    ] = 90.0,
-    aim: Annotated[
-        float,
-        _measuring(
-            "--target",
-            help="Stop when the step is known to plus or minus this share.",
-            metavar="SHARE",
-            min=0.001,
-            max=1.0,
-        ),
-    ] = 0.05,
-    threads: Annotated[
-        int | None,
-        _measuring(
-            "--threads",
-            help="CPU threads; default: OMP_NUM_THREADS, else all cores.",
-            metavar="N",
-            min=1,
-        ),
-    ] = None,
-    device: Annotated[
-        str,
-        _measuring("--device", help="PyTorch device, such as cpu; default: the best.", metavar="D"),
-    ] = "",
-    verify: Annotated[
-        bool, _measuring("--verify", help="Run the whole model too, and compare.")
-    ] = False,
-    largest: Annotated[
-        bool, _measuring("--largest", help="Search the largest micro-batch that runs.")
-    ] = False,
-    nproc: Annotated[
-        int | None,
-        _measuring("--nproc", help="Also step this many processes together.", metavar="N", min=2),
-    ] = None,
-    mode: Annotated[
-        Mode, _measuring("--mode", help="How they share a step: ddp or fsdp2.", metavar="MODE")
-    ] = "ddp",
-    dry_run: Annotated[
-        bool, _elsewhere("--dry-run", help="Only say what would be run, and how long.")
-    ] = False,
-    remote_script: Annotated[
-        bool, _elsewhere("--remote-script", help="Print a script that runs this elsewhere.")
-    ] = False,
-    sky_gpu: Annotated[
-        str,
-        _elsewhere("--sky-task", help="Print a SkyPilot task that rents this GPU.", metavar="GPU"),
-    ] = "",
-    offline: Annotated[
-        bool, typer.Option("--offline", help="Do not look on the Hugging Face hub.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    model: wanted.RandomModelArgument,
+    method: given.MethodOption = "lora",
+    seq_len: given.StepLengthOption = 512,
+    micro_batch: given.StepMicroBatchOption = 1,
+    checkpointing: wanted.StepCheckpointingOption = "none",
+    precision: wanted.StepPrecisionOption = "bf16",
+    attention: wanted.AttentionOption = "sdpa",
+    optimizer: wanted.OptimizerOption = "adamw",
+    lora_rank: given.LoraRankOption = 16,
+    budget: wanted.SecondsOption = 90.0,
+    aim: wanted.AimOption = 0.05,
+    threads: wanted.ThreadsOption = None,
+    device: wanted.DeviceOption = "",
+    verify: wanted.VerifyOption = False,
+    largest: wanted.LargestOption = False,
+    nproc: wanted.ProcessesOption = None,
+    mode: wanted.ModeOption = "ddp",
+    dry_run: wanted.DryRunOption = False,
+    remote_script: wanted.RemoteScriptOption = False,
+    sky_gpu: wanted.SkyTaskOption = "",
+    offline: given.OfflineOption = False,
+    as_json: given.JsonOption = False,
 ) -> None:
     """Run real training steps of a model's layers here; predict the whole and calibrate."""
-    from estimator.benchmark.links import keep_links
-    from estimator.benchmark.measure import Settings
-    from estimator.benchmark.measure import benchmark as run_benchmark
-    from estimator.benchmark.probe import usable_threads
-    from estimator.benchmark.record import keep_more, save_result
     from estimator.benchmark.target import target_of
-    from estimator.cli.main import INTERRUPTED
-    from estimator.cli.options import stay_offline
-    from estimator.cli.show import print_json, print_parts
-    from estimator.report.benchmark import (
-        benchmark_dict,
-        benchmark_parts,
-        plan_dict,
-        plan_parts,
-        verified_dict,
-    )
 
     if remote_script or sky_gpu:
         _print_remote(sky_gpu)
         return
-    if offline:
-        stay_offline()
     goal = target_of(
         model,
         offline=offline,
@@ -151,44 +73,73 @@ def benchmark(
         optimizer=optimizer,
         lora_rank=lora_rank,
     )
+    beyond = Beyond(verify=verify, largest=largest, nproc=nproc, mode=mode)
     if dry_run:
-        asked = {"verify": verify, "largest": largest, "nproc": nproc is not None}
-        if as_json:
-            print_json(plan_dict(goal, budget, asked))
-        else:
-            print_parts(plan_parts(goal, budget, asked))
-        return
+        _print_plan(goal, budget, beyond, as_json=as_json)
+    else:
+        settings = _settings(budget, aim, threads, device)
+        _measure(goal, settings, beyond, as_json=as_json)
+
+
+def _print_plan(goal: "Target", budget: float, beyond: Beyond, *, as_json: bool) -> None:
+    """What would be run, and how long."""
+    from estimator.cli.show import print_result
+    from estimator.report.benchmark import plan_dict, plan_parts
+
+    asked = {
+        "verify": beyond.verify,
+        "largest": beyond.largest,
+        "nproc": beyond.nproc is not None,
+    }
+    print_result(
+        lambda: plan_dict(goal, budget, asked),
+        lambda: plan_parts(goal, budget, asked),
+        as_json=as_json,
+    )
+
+
+def _settings(budget: float, aim: float, threads: int | None, device: str) -> "Settings":
+    """How to measure, where that is possible at all."""
     _check_torch()
-    settings = Settings(
+    from estimator.benchmark.measure import Settings
+    from estimator.benchmark.probe import usable_threads
+
+    return Settings(
         budget_seconds=budget,
         aim=aim,
         threads=threads or usable_threads(),
         device=device or None,
     )
+
+
+def _measure(goal: "Target", settings: "Settings", beyond: Beyond, *, as_json: bool) -> None:
+    """Measure, keep and print; Ctrl-C keeps and prints what was measured until then."""
+    from estimator.benchmark.links import keep_links
+    from estimator.benchmark.measure import benchmark as run_benchmark
+    from estimator.benchmark.record import keep_more, save_result
+    from estimator.cli.main import INTERRUPTED
+    from estimator.cli.show import print_result
+    from estimator.report.benchmark import benchmark_dict, benchmark_parts, verified_dict
+
     with _progress() as report:
         result = run_benchmark(goal, settings, report)
         file = save_result(result, {})
-        more = _beyond(result, settings, report, verify, largest, nproc, mode)
+        more = _measured_beyond(result, settings, report, beyond)
         if more["verified"] is not None:
             keep_more(file, {"verified": verified_dict(result, more["verified"])})
         if more["together"] is not None:
             keep_links(file, *more["together"])
-    if as_json:
-        print_json(benchmark_dict(result, file=file, **more))
-    else:
-        print_parts(benchmark_parts(result, file=file, **more))
+    print_result(
+        lambda: benchmark_dict(result, file=file, **more),
+        lambda: benchmark_parts(result, file=file, **more),
+        as_json=as_json,
+    )
     if result.record.interrupted:
         raise typer.Exit(INTERRUPTED)
 
 
-def _beyond(
-    result: "Result",
-    settings: "Settings",
-    report: Report,
-    verify: bool,
-    largest: bool,
-    nproc: int | None,
-    mode: Mode,
+def _measured_beyond(
+    result: "Result", settings: "Settings", report: Report, beyond: Beyond
 ) -> dict[str, Any]:
     """What is measured after the prediction was kept; Ctrl-C ends it, lack of memory is noted."""
     from estimator.benchmark.largest import largest_micro_batch
@@ -200,12 +151,12 @@ def _beyond(
     if record.interrupted:
         return found
     try:
-        if verify:
+        if beyond.verify:
             found["verified"] = run_whole(goal, settings, report)
-        if largest:
+        if beyond.largest:
             found["largest"] = largest_micro_batch(goal, result.probe, settings, report)
-        if nproc is not None:
-            found["together"] = _several(goal, nproc, mode, report)
+        if beyond.nproc is not None:
+            found["together"] = _several(goal, beyond.nproc, beyond.mode, report)
     except OutOfMemory as reason:
         record.notes.append(f"the whole model does not fit into memory: {reason}")
     except KeyboardInterrupt:
@@ -246,7 +197,7 @@ def _check_torch() -> None:
 
 
 def _several(
-    goal: "Target", nproc: int, mode: Mode, report: Report
+    goal: "Target", nproc: int, mode: wanted.Mode, report: Report
 ) -> "tuple[CollectiveRates, Scaling]":
     """Collectives among several processes, and a step of them together."""
     from estimator.benchmark.collectives import measure_collectives

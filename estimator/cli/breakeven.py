@@ -5,22 +5,29 @@ from typing import Annotated
 import typer
 
 from estimator.cli.arguments import CalibrationOption, JsonOption
-from estimator.cli.decision_options import ScenarioArgument, SeedOption, SetOption, one_thread
+from estimator.cli.decision_arguments import ScenarioArgument, SeedOption, SetOption, one_thread
+
+InputOption = Annotated[
+    str, typer.Option("--input", help="Path of the input, such as demand.requests_per_month.")
+]
+BetweenOption = Annotated[
+    tuple[str, str] | None,
+    typer.Option(
+        "--between", help="Two alternatives; the best two of the comparison unless given."
+    ),
+]
+FromOption = Annotated[
+    float | None, typer.Option("--from", help="Search from this value, in the input's unit.")
+]
+ToOption = Annotated[float | None, typer.Option("--to", help="Search up to this value.")]
 
 
 def breakeven(
     scenario: ScenarioArgument,
-    path: Annotated[
-        str, typer.Option("--input", help="Path of the input, such as demand.requests_per_month.")
-    ],
-    between: Annotated[
-        tuple[str, str] | None,
-        typer.Option(help="Two alternatives; the best two of the comparison unless given."),
-    ] = None,
-    low: Annotated[
-        float | None, typer.Option("--from", help="Search from this value, in the input's unit.")
-    ] = None,
-    high: Annotated[float | None, typer.Option("--to", help="Search up to this value.")] = None,
+    path: InputOption,
+    between: BetweenOption = None,
+    low: FromOption = None,
+    high: ToOption = None,
     changes: SetOption = None,
     seed: SeedOption = 7,
     calibration: CalibrationOption = "",
@@ -28,19 +35,15 @@ def breakeven(
 ) -> None:
     """At which value of an input does the answer change? All values, with the chances around."""
     one_thread()
-    from estimator.cli.show import print_json, print_parts, working
+    from estimator.cli.decision_options import asked
+    from estimator.cli.show import print_result, working
     from estimator.decision.choose import ranking
-    from estimator.decision.currency import shown_in
     from estimator.decision.simulate import compare
     from estimator.decision.thresholds import find_break_even
-    from estimator.hardware.calibration_file import calibration_to_use
     from estimator.report.breakeven import break_even_dict, break_even_parts
-    from estimator.scenario.edit import with_settings
-    from estimator.scenario.files import load_scenario
-    from pricing import gpu_spec
 
-    loaded = with_settings(load_scenario(scenario), changes or ())
-    own = calibration_to_use(gpu_spec(loaded.training.gpu), calibration).own
+    given = asked(scenario, changes, calibration)
+    loaded, own = given.scenario, given.calibration.own
     with working("looking for break-even values ..."):
         if between is None:
             first, second = ranking(compare(loaded, seed=seed, calibration=own).payoffs())[:2]
@@ -49,8 +52,9 @@ def breakeven(
         found = find_break_even(
             loaded, path, first, second, low=low, high=high, seed=seed, calibration=own
         )
-    if as_json:
-        print_json(break_even_dict(found))
-        return
-    with shown_in(loaded.currency):
-        print_parts(break_even_parts(loaded, found))
+    print_result(
+        lambda: break_even_dict(found),
+        lambda: break_even_parts(loaded, found),
+        as_json=as_json,
+        currency=loaded.currency,
+    )

@@ -5,29 +5,50 @@ from typing import Annotated
 import typer
 
 from estimator.cli.arguments import JsonOption
-from estimator.cli.decision_options import SeedOption, one_thread
+from estimator.cli.decision_arguments import SeedOption, one_thread
+
+BoughtGpuOption = Annotated[
+    str, typer.Option("--gpu", help="One of tuneroi prices --gpus.", metavar="ID")
+]
+BoughtGpusOption = Annotated[int, typer.Option("--gpus", help="How many.", min=1, max=100_000)]
+HoursOption = Annotated[
+    float,
+    typer.Option("--hours-per-month", help="Hours a month in which they would all be in use."),
+]
+YearsOption = Annotated[float, typer.Option("--years", help="How long you need them.")]
+PurchasePriceOption = Annotated[
+    str,
+    typer.Option(
+        "--purchase-price", help="USD for one GPU without its server; a number or a range."
+    ),
+]
+RentOption = Annotated[str, typer.Option("--rent", help="USD per GPU and hour on demand.")]
+SpotRentOption = Annotated[
+    str, typer.Option("--spot-rent", help="USD per GPU and hour on spot machines.")
+]
+PreemptionOption = Annotated[
+    str, typer.Option("--preemption-hours", help="Mean hours until a spot node is taken away.")
+]
+ElectricityOption = Annotated[str, typer.Option("--electricity", help="USD per kWh.")]
+WattsOption = Annotated[str, typer.Option("--watts", help="Design power of one GPU.")]
+DiscountRateOption = Annotated[
+    float | None,
+    typer.Option("--discount-rate", help="Per year, such as 0.08.", min=0, max=1),
+]
 
 
 def buy_or_rent(
-    gpu: Annotated[str, typer.Option(help="GPU, as `tuneroi prices --gpus` names it.")],
-    gpus: Annotated[int, typer.Option(help="How many.", min=1, max=100_000)],
-    hours_per_month: Annotated[
-        float, typer.Option(help="Hours a month in which they would all be in use.")
-    ],
-    years: Annotated[float, typer.Option(help="How long you need them.")] = 3.0,
-    purchase_price: Annotated[
-        str, typer.Option(help="USD for one GPU without its server; a number or a range.")
-    ] = "",
-    rent: Annotated[str, typer.Option(help="USD per GPU and hour on demand.")] = "",
-    spot_rent: Annotated[str, typer.Option(help="USD per GPU and hour on spot machines.")] = "",
-    preemption_hours: Annotated[
-        str, typer.Option(help="Mean hours until a spot node is taken away.")
-    ] = "",
-    electricity: Annotated[str, typer.Option(help="USD per kWh.")] = "",
-    watts: Annotated[str, typer.Option(help="Design power of one GPU.")] = "",
-    discount_rate: Annotated[
-        float | None, typer.Option(help="Per year, such as 0.08.", min=0, max=1)
-    ] = None,
+    gpu: BoughtGpuOption,
+    gpus: BoughtGpusOption,
+    hours_per_month: HoursOption,
+    years: YearsOption = 3.0,
+    purchase_price: PurchasePriceOption = "",
+    rent: RentOption = "",
+    spot_rent: SpotRentOption = "",
+    preemption_hours: PreemptionOption = "",
+    electricity: ElectricityOption = "",
+    watts: WattsOption = "",
+    discount_rate: DiscountRateOption = None,
     seed: SeedOption = 7,
     as_json: JsonOption = False,
 ) -> None:
@@ -36,7 +57,7 @@ def buy_or_rent(
     Ranges are YAML: --rent '{low: 2, high: 3}'.
     """
     one_thread()
-    from estimator.cli.show import print_json, print_parts
+    from estimator.cli.show import print_result
     from estimator.decision.buy_or_rent import buy_or_rent as weigh
     from estimator.report.buy_or_rent import buy_or_rent_dict, buy_or_rent_parts
     from estimator.scenario.edit import given_quantity
@@ -61,7 +82,4 @@ def buy_or_rent(
         given=given,
         seed=seed,
     )
-    if as_json:
-        print_json(buy_or_rent_dict(found))
-    else:
-        print_parts(buy_or_rent_parts(found))
+    print_result(lambda: buy_or_rent_dict(found), lambda: buy_or_rent_parts(found), as_json=as_json)

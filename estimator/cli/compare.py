@@ -1,136 +1,171 @@
 """`tuneroi compare`: every way of getting there, side by side, and the verdict."""
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from estimator.cli.arguments import CalibrationOption, JsonOption
-from estimator.cli.decision_options import (
+from estimator.cli.decision_arguments import (
     AlternativesOption,
+    DrawsOption,
     ScenarioArgument,
+    SeedOption,
     SetOption,
     one_thread,
 )
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from estimator.decision.simulate import Comparison
     from estimator.hardware.calibration import Calibration
 
-DEFAULT_SEED = 7
-DEFAULT_DRAWS = 8192
+DetailsOption = Annotated[
+    bool, typer.Option("--details", help="Show every line item of every alternative.")
+]
+CostOnlyOption = Annotated[
+    bool, typer.Option("--cost-only", help="Cost at equal service, if you cannot value it.")
+]
+ExplainOption = Annotated[
+    str,
+    typer.Option(
+        "--explain",
+        metavar="PATH",
+        help="Where a number comes from: rag.tokens, saas.fees, or an input's path.",
+    ),
+]
+RiskToleranceOption = Annotated[
+    float | None,
+    typer.Option("--risk-tolerance", help="USD; adds what each way is surely worth to you."),
+]
+ClaimsOption = Annotated[
+    bool,
+    typer.Option("--claims", help="What is claimed of fine-tuning, and this scenario's facts."),
+]
+HtmlOption = Annotated[
+    Path | None, typer.Option("--html", help="Also write a report to open and print.")
+]
+MarkdownOption = Annotated[
+    Path | None, typer.Option("--markdown", help="Also write the report as Markdown.")
+]
+XlsxOption = Annotated[
+    Path | None,
+    typer.Option("--xlsx", help="Also write a workbook with live formulas, inputs at medians."),
+]
 
 
 def compare(
     scenario: ScenarioArgument,
     changes: SetOption = None,
     alternatives: AlternativesOption = None,
-    seed: Annotated[int, typer.Option(help="Seed of the draws.", min=0)] = DEFAULT_SEED,
-    draws: Annotated[
-        int, typer.Option(help="Draws, a power of two.", min=256, max=262_144)
-    ] = DEFAULT_DRAWS,
-    details: Annotated[
-        bool, typer.Option("--details", help="Show every line item of every alternative.")
-    ] = False,
-    cost_only: Annotated[
-        bool, typer.Option("--cost-only", help="Cost at equal service, if you cannot value it.")
-    ] = False,
-    explain: Annotated[
-        str,
-        typer.Option(
-            metavar="PATH",
-            help="Where a number comes from: rag.tokens, saas.fees, or an input's path.",
-        ),
-    ] = "",
-    risk_tolerance: Annotated[
-        float | None, typer.Option(help="USD; adds what each way is surely worth to you.")
-    ] = None,
-    with_claims: Annotated[
-        bool,
-        typer.Option("--claims", help="What is claimed of fine-tuning, and this scenario's facts."),
-    ] = False,
-    html: Annotated[
-        Path | None, typer.Option("--html", help="Also write a report to open and print.")
-    ] = None,
-    markdown: Annotated[
-        Path | None, typer.Option("--markdown", help="Also write the report as Markdown.")
-    ] = None,
-    xlsx: Annotated[
-        Path | None,
-        typer.Option("--xlsx", help="Also write a workbook with live formulas, inputs at medians."),
-    ] = None,
+    seed: SeedOption = 7,
+    draws: DrawsOption = 8192,
+    details: DetailsOption = False,
+    cost_only: CostOnlyOption = False,
+    explain: ExplainOption = "",
+    risk_tolerance: RiskToleranceOption = None,
+    with_claims: ClaimsOption = False,
+    html: HtmlOption = None,
+    markdown: MarkdownOption = None,
+    xlsx: XlsxOption = None,
     calibration: CalibrationOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Compare all alternatives of a scenario: chance of being best, value, cost, time, risks."""
     one_thread()
+    from estimator.cli.decision_options import asked
+    from estimator.cli.show import print_result, working
+    from estimator.decision.simulate import compare as compare_alternatives
+    from estimator.report.calibration import calibration_dict, calibration_lines
+
+    given = asked(scenario, changes, calibration, alternatives=alternatives)
+    own = given.calibration.own
+    with working("comparing ..."):
+        comparison = compare_alternatives(given.scenario, n=draws, seed=seed, calibration=own)
+    if explain:
+        data, parts = _explanation(comparison, explain)
+    elif cost_only:
+        data, parts = _costs(comparison, own)
+    else:
+        data, parts = _answer(comparison, risk_tolerance, details=details)
+    if with_claims:
+        data, parts = _claimed(comparison, own, data, parts)
+    _write(comparison, html, markdown, xlsx, own)
+    print_result(
+        lambda: data | {"calibration": calibration_dict(given.calibration)},
+        lambda: [*parts, *calibration_lines(given.calibration)],
+        as_json=as_json,
+        currency=given.scenario.currency,
+    )
+
+
+Shown = tuple[dict[str, Any], Iterable["RenderableType"]]
+"""The same thing as data for JSON and as parts to print."""
+
+
+def _answer(comparison: "Comparison", risk_tolerance: float | None, *, details: bool) -> Shown:
+    from estimator.report.comparison import as_dict
+    from estimator.report.text import comparison_parts
+
+    return as_dict(comparison, risk_tolerance_usd=risk_tolerance), comparison_parts(
+        comparison, details=details, risk_tolerance_usd=risk_tolerance
+    )
+
+
+def _explanation(comparison: "Comparison", path: str) -> Shown:
+    from estimator.report.explain import explain_dict, explain_parts
+
+    return explain_dict(comparison, path), explain_parts(comparison, path)
+
+
+def _costs(comparison: "Comparison", calibration: "Calibration | None") -> Shown:
+    from estimator.decision.cost_only import cost_only
+    from estimator.report.comparison_cost_only import cost_only_dict, cost_only_parts
+
+    found = cost_only(comparison, calibration=calibration)
+    return cost_only_dict(comparison, found), cost_only_parts(comparison, found)
+
+
+def _claimed(
+    comparison: "Comparison",
+    calibration: "Calibration | None",
+    data: dict[str, Any],
+    parts: Iterable["RenderableType"],
+) -> Shown:
+    """The same with what is claimed of fine-tuning under it."""
     from itertools import chain
 
-    from estimator.cli.show import print_json, print_parts, working
-    from estimator.decision.cost_only import cost_only as cost_at_equal_service
     from estimator.decision.currency import shown_in
-    from estimator.decision.simulate import compare as compare_alternatives
-    from estimator.errors import InputError
-    from estimator.hardware.calibration_file import calibration_to_use
-    from estimator.report.calibration import calibration_dict, calibration_lines
     from estimator.report.claims import claims, claims_dict, claims_parts
-    from estimator.report.comparison import as_dict
-    from estimator.report.comparison_cost_only import cost_only_dict, cost_only_parts
-    from estimator.report.explain import explain_dict, explain_parts
-    from estimator.report.text import comparison_parts
-    from estimator.scenario.edit import with_settings
-    from estimator.scenario.files import load_scenario
-    from pricing import gpu_spec
 
-    if draws & (draws - 1):
-        raise InputError(f"--draws {draws}: must be a power of two, such as 4096 or 16384")
-    loaded = with_settings(load_scenario(scenario), changes or (), alternatives=alternatives)
-    used = calibration_to_use(gpu_spec(loaded.training.gpu), calibration)
-    with working("comparing ..."):
-        comparison = compare_alternatives(loaded, n=draws, seed=seed, calibration=used.own)
-    if explain:
-        data, parts = explain_dict(comparison, explain), explain_parts(comparison, explain)
-    elif cost_only:
-        costs = cost_at_equal_service(comparison, calibration=used.own)
-        data, parts = cost_only_dict(comparison, costs), cost_only_parts(comparison, costs)
-    else:
-        data = as_dict(comparison, risk_tolerance_usd=risk_tolerance)
-        parts = comparison_parts(comparison, details=details, risk_tolerance_usd=risk_tolerance)
-    if with_claims:
-        with shown_in(loaded.currency):
-            said = claims(comparison, calibration=used.own)
-        data, parts = data | {"claims": claims_dict(said)}, chain(parts, claims_parts(said))
-    _write(comparison, html, markdown)
-    if xlsx is not None:
-        _write_workbook(comparison, xlsx, used.own)
-    if as_json:
-        print_json(data | {"calibration": calibration_dict(used)})
-        return
-    with shown_in(loaded.currency):
-        print_parts([*parts, *calibration_lines(used)])
+    with shown_in(comparison.scenario.currency):
+        said = claims(comparison, calibration=calibration)
+    return data | {"claims": claims_dict(said)}, chain(parts, claims_parts(said))
 
 
-def _write(comparison: "Comparison", html: Path | None, markdown: Path | None) -> None:
-    """The report in the files that were asked for."""
-    from estimator.files import write_atomically
-    from estimator.report import document
-    from estimator.report import html as in_html
-    from estimator.report import markdown as in_markdown
-
-    if html is None and markdown is None:
-        return
-    report = document.document(comparison)
-    if html is not None:
-        write_atomically(html, in_html.html(report))
-    if markdown is not None:
-        write_atomically(markdown, in_markdown.markdown(report))
-
-
-def _write_workbook(
-    comparison: "Comparison", path: Path, calibration: "Calibration | None"
+def _write(
+    comparison: "Comparison",
+    html: Path | None,
+    markdown: Path | None,
+    xlsx: Path | None,
+    calibration: "Calibration | None",
 ) -> None:
-    """The base case of the same scenario as a workbook."""
-    from estimator.files import write_bytes_atomically
-    from estimator.report.workbook.book import workbook
+    """The report and the workbook, in the files that were asked for."""
+    from estimator.files import write_atomically, write_bytes_atomically
 
-    write_bytes_atomically(path, workbook(comparison.scenario, calibration=calibration))
+    if html is not None or markdown is not None:
+        from estimator.report.document import document
+        from estimator.report.html import html as in_html
+        from estimator.report.markdown import markdown as in_markdown
+
+        report = document(comparison)
+        if html is not None:
+            write_atomically(html, in_html(report))
+        if markdown is not None:
+            write_atomically(markdown, in_markdown(report))
+    if xlsx is not None:
+        from estimator.report.workbook.book import workbook
+
+        write_bytes_atomically(xlsx, workbook(comparison.scenario, calibration=calibration))

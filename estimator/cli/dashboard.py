@@ -11,6 +11,7 @@ import typer
 
 HERE = Path(__file__).parent.parent / "dashboard"
 ADDRESS, PORT = "127.0.0.1", 8501
+WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - what the user may type
 OPTIONS: Mapping[str, str] = {
     "server.headless": "true",
     "server.maxUploadSize": "200",
@@ -35,6 +36,8 @@ def server_command(port: int, address: str) -> list[str]:
         **OPTIONS,
         "server.port": str(port),
         "server.address": address,
+        # For its greeting on 0.0.0.0 Streamlit would ask a host on the internet for our address.
+        "browser.serverAddress": "localhost" if address in WILDCARDS else address,
         "theme.base": str(HERE / "theme.toml"),
     }
     flags = [part for name, value in options.items() for part in (f"--{name}", value)]
@@ -54,15 +57,18 @@ def _free(port: int, address: str) -> None:
         ) from None
 
 
-def dashboard(
-    port: Annotated[
-        int, typer.Option(help="Port to serve on; 0 takes a free one.", min=0, max=65_535)
-    ] = PORT,
-    address: Annotated[
-        str,
-        typer.Option(help="Address to serve on; 0.0.0.0 lets other machines in, without a login."),
-    ] = ADDRESS,
-) -> None:
+PortOption = Annotated[
+    int, typer.Option("--port", help="Port to serve on; 0 takes a free one.", min=0, max=65_535)
+]
+AddressOption = Annotated[
+    str,
+    typer.Option(
+        "--address", help="Address to serve on; 0.0.0.0 lets other machines in, without a login."
+    ),
+]
+
+
+def dashboard(port: PortOption = PORT, address: AddressOption = ADDRESS) -> None:
     """Open the what-if dashboard: prints its address and serves until stopped by Ctrl-C."""
     _free(port, address)
     command = server_command(port, address)

@@ -5,40 +5,43 @@ from typing import Annotated
 
 import typer
 
+from estimator.cli.arguments import JsonOption, OfflineOption
+
+DataArgument = Annotated[
+    Path,
+    typer.Argument(
+        help="JSONL, JSON, CSV, Parquet or text file, or a folder of them.", metavar="PATH"
+    ),
+]
+CountingModelOption = Annotated[
+    str, typer.Option("--model", help="Count with this model's tokenizer (Hugging Face id).")
+]
+CountingTokenizerOption = Annotated[
+    str, typer.Option("--tokenizer", help="Count with this tokenizer.json, or its folder.")
+]
+FilledLengthOption = Annotated[
+    int, typer.Option("--seq-len", help="Sequence length.", metavar="TOKENS", min=1)
+]
+PaddedTogetherOption = Annotated[
+    int, typer.Option("--micro-batch", help="Padded together.", metavar="EXAMPLES", min=1)
+]
+
 
 def dataset(
-    path: Annotated[
-        Path,
-        typer.Argument(
-            help="JSONL, JSON, CSV, Parquet or text file, or a folder of them.", metavar="PATH"
-        ),
-    ],
-    model: Annotated[
-        str, typer.Option("--model", help="Count with this model's tokenizer (Hugging Face id).")
-    ] = "",
-    tokenizer: Annotated[
-        str, typer.Option("--tokenizer", help="Count with this tokenizer.json, or its folder.")
-    ] = "",
-    seq_len: Annotated[
-        int, typer.Option("--seq-len", help="Sequence length.", metavar="TOKENS", min=1)
-    ] = 2048,
-    micro_batch: Annotated[
-        int, typer.Option("--micro-batch", help="Padded together.", metavar="EXAMPLES", min=1)
-    ] = 8,
-    offline: Annotated[
-        bool, typer.Option("--offline", help="Do not look on the Hugging Face hub.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    path: DataArgument,
+    model: CountingModelOption = "",
+    tokenizer: CountingTokenizerOption = "",
+    seq_len: FilledLengthOption = 2048,
+    micro_batch: PaddedTogetherOption = 8,
+    offline: OfflineOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Profile a dataset: examples, tokens, packing and padding, duplicates, malformed rows."""
-    from estimator.cli.options import stay_offline
-    from estimator.cli.show import print_json, print_parts, reading
+    from estimator.cli.show import print_result, reading
     from estimator.dataset import profile_dataset
     from estimator.errors import InputError
     from estimator.report.dataset import dataset_parts
 
-    if offline:
-        stay_offline()
     if model and tokenizer:
         raise InputError("--model and --tokenizer both name a tokenizer; give one of them")
     with reading(f"reading {path.name}") as progress:
@@ -49,7 +52,4 @@ def dataset(
             micro_batch_size=micro_batch,
             progress=progress,
         )
-    if as_json:
-        print_json(profile.as_dict())
-    else:
-        print_parts(dataset_parts(profile))
+    print_result(profile.as_dict, lambda: dataset_parts(profile), as_json=as_json)

@@ -1,30 +1,30 @@
-"""Options that the commands about a decision share; nothing heavy is imported here."""
+"""From what a user typed for a decision to a scenario and the calibration of its GPU."""
 
-import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-ScenarioArgument = Annotated[
-    Path, typer.Argument(help="Scenario file; make one by `tuneroi init`.")
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="PATH=VALUE",
-        help="Change any input, as often as you like: --set training.gpu=l4-24gb "
-        "--set 'demand.requests_per_month={low: 1e4, high: 3e4}'.",
-    ),
-]
-AlternativesOption = Annotated[
-    str | None,
-    typer.Option("--alternatives", metavar="A,B,...", help="Compare only these and doing nothing."),
-]
-SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the draws.", min=0)]
+from estimator.hardware.calibration_file import UsedCalibration, calibration_to_use
+from estimator.scenario import Scenario
+from estimator.scenario.edit import with_settings
+from estimator.scenario.files import load_scenario
+from pricing import gpu_spec
 
 
-def one_thread() -> None:
-    """The arrays are small: threads of linear algebra on busy cores only wait for each other."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A scenario with the changes that were typed, and the calibration it is computed by."""
+
+    scenario: Scenario
+    calibration: UsedCalibration
+
+
+def asked(
+    path: Path, changes: Sequence[str] | None, calibration: str, *, alternatives: str | None = None
+) -> Asked:
+    """The scenario of a file with `--set` and `--alternatives`, and the calibration to use."""
+    scenario = with_settings(load_scenario(path), changes or (), alternatives=alternatives)
+    return Asked(
+        scenario=scenario,
+        calibration=calibration_to_use(gpu_spec(scenario.training.gpu), calibration),
+    )

@@ -5,25 +5,32 @@ from typing import Annotated
 
 import typer
 
+from estimator.cli.arguments import ForceOption, JsonOption
+
+TemplateArgument = Annotated[
+    str, typer.Argument(help="Template to start from; leave out to list them.")
+]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", help="File to write [TEMPLATE.yaml].")
+]
+InputsOption = Annotated[
+    bool, typer.Option("--inputs", help="List every input: meaning, unit, default, source.")
+]
+SchemaOption = Annotated[
+    bool, typer.Option("--schema", help="Print the JSON schema of a scenario file.")
+]
+
 
 def init(
-    template: Annotated[
-        str, typer.Argument(help="Template to start from; leave out to list them.")
-    ] = "",
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write [TEMPLATE.yaml].")
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Write over an existing file.")] = False,
-    inputs: Annotated[
-        bool, typer.Option("--inputs", help="List every input: meaning, unit, default, source.")
-    ] = False,
-    schema: Annotated[
-        bool, typer.Option("--schema", help="Print the JSON schema of a scenario file.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    template: TemplateArgument = "",
+    output: OutputOption = None,
+    force: ForceOption = False,
+    inputs: InputsOption = False,
+    schema: SchemaOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Write a scenario file to start from: support, extraction, experts, code, or search."""
-    from estimator.cli.show import print_json, print_lines, print_parts
+    from estimator.cli.show import print_json, print_lines, print_result
     from estimator.errors import InputError
     from estimator.files import write_atomically
     from estimator.report.inputs import input_parts, inputs_dict
@@ -34,10 +41,7 @@ def init(
         return
     if inputs:
         scenario = templates.template(template or "support-assistant")
-        if as_json:
-            print_json(inputs_dict(scenario))
-        else:
-            print_parts(input_parts(scenario))
+        print_result(lambda: inputs_dict(scenario), lambda: input_parts(scenario), as_json=as_json)
         return
     if not template:
         about = {name: templates.template(name).description for name in templates.template_names()}

@@ -8,11 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from estimator.cli.arguments import CalibrationOption, JsonOption
-from estimator.cli.decision_options import SeedOption, one_thread
-
-VERDICT_CHANGED = 3
-"""Exit status when the verdict is another one, as of `tuneroi diff`."""
+from estimator.cli.arguments import CalibrationOption, ForceOption, JsonOption, YesOption
+from estimator.cli.decision_arguments import VERDICT_CHANGED, SeedOption, one_thread
 
 app = typer.Typer(
     help="Past runs and benchmarks: save, list, reload and compare them by name and date.",
@@ -33,17 +30,30 @@ RunArgument = Annotated[
     str,
     typer.Argument(help="Number, name (its newest), or NAME@YYYY-MM-DD.", metavar="RUN"),
 ]
+FileArgument = Annotated[
+    Path, typer.Argument(help="Scenario file, or a calibration file (.json).", metavar="FILE")
+]
+NewNameOption = Annotated[str, typer.Option("--name", help="Default: what the file is about.")]
+NoteOption = Annotated[str, typer.Option("--note", help="A remark to keep with it.")]
 _day = partial(typer.Option, formats=["%Y-%m-%d"], metavar="YYYY-MM-DD")
+NamesOption = Annotated[str, typer.Option("--name", help="Only names with this in them.")]
+KindOption = Annotated[
+    RunKind | None,
+    typer.Option("--kind", help="comparison, plan, train, benchmark or serve.", metavar="KIND"),
+]
+SinceOption = Annotated[datetime | None, _day("--since", help="Saved on this day (UTC) or later.")]
+UntilOption = Annotated[datetime | None, _day("--until", help="Saved on this day (UTC) or before.")]
+LimitOption = Annotated[int, typer.Option("--limit", help="At most so many.", min=1)]
+InputsFileOption = Annotated[
+    Path, typer.Option("--output", "-o", help="File to write.", metavar="FILE")
+]
 
 
 @app.command("save")
 def save(
-    file: Annotated[
-        Path,
-        typer.Argument(help="Scenario file, or a calibration file (.json).", metavar="FILE"),
-    ],
-    name: Annotated[str, typer.Option(help="Default: what the file is about.")] = "",
-    note: Annotated[str, typer.Option(help="A remark to keep with it.")] = "",
+    file: FileArgument,
+    name: NewNameOption = "",
+    note: NoteOption = "",
     seed: SeedOption = 7,
     calibration: CalibrationOption = "",
     library: LibraryOption = "",
@@ -60,15 +70,13 @@ def save(
     if file.suffix == ".json":
         head = save_calibration(opened, file, name=name, note=note)
     else:
+        from estimator.cli.decision_options import asked
         from estimator.decision.simulate import compare
-        from estimator.hardware.calibration_file import calibration_to_use
-        from estimator.scenario.files import load_scenario
-        from pricing import gpu_spec
 
-        scenario, text = load_scenario(file), read_exactly(file)
-        used = calibration_to_use(gpu_spec(scenario.training.gpu), calibration)
+        given, text = asked(file, None, calibration), read_exactly(file)
+        used = given.calibration
         with working("comparing ..."):
-            comparison = compare(scenario, seed=seed, calibration=used.own)
+            comparison = compare(given.scenario, seed=seed, calibration=used.own)
         head = save_comparison(opened, comparison, text, used=used, name=name, note=note)
     if as_json:
         print_json(head_dict(head) | {"library": opened.place})
@@ -78,19 +86,16 @@ def save(
 
 @app.command("list")
 def list_saved(
-    name: Annotated[str, typer.Option(help="Only names with this in them.")] = "",
-    kind: Annotated[
-        RunKind | None,
-        typer.Option(help="comparison, plan, train, benchmark or serve.", metavar="KIND"),
-    ] = None,
-    since: Annotated[datetime | None, _day(help="Saved on this day (UTC) or later.")] = None,
-    until: Annotated[datetime | None, _day(help="Saved on this day (UTC) or before.")] = None,
-    limit: Annotated[int, typer.Option(help="At most so many.", min=1)] = 50,
+    name: NamesOption = "",
+    kind: KindOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    limit: LimitOption = 50,
     library: LibraryOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """List saved runs, newest first."""
-    from estimator.cli.show import print_json, print_parts
+    from estimator.cli.show import print_result
     from estimator.library import list_runs, open_library
     from estimator.report.library import list_dict, list_parts
 
@@ -103,31 +108,29 @@ def list_saved(
         until=until.date() if until else None,
         limit=limit,
     )
-    if as_json:
-        print_json(list_dict(heads, opened.place))
-    else:
-        print_parts(list_parts(heads, opened.place))
+    print_result(
+        lambda: list_dict(heads, opened.place),
+        lambda: list_parts(heads, opened.place),
+        as_json=as_json,
+    )
 
 
 @app.command("show")
 def show(run: RunArgument, library: LibraryOption = "", as_json: JsonOption = False) -> None:
     """Show a saved run as it came out then; nothing is computed anew."""
-    from estimator.cli.show import print_json, print_parts
+    from estimator.cli.show import print_result
     from estimator.library import load_run, open_library
     from estimator.report.library import run_dict, run_parts
 
     saved = load_run(open_library(library), run)
-    if as_json:
-        print_json(run_dict(saved))
-    else:
-        print_parts(run_parts(saved))
+    print_result(lambda: run_dict(saved), lambda: run_parts(saved), as_json=as_json)
 
 
 @app.command("reload")
 def reload(
     run: RunArgument,
-    output: Annotated[Path, typer.Option("--output", "-o", help="File to write.", metavar="FILE")],
-    force: Annotated[bool, typer.Option("--force", help="Write over an existing file.")] = False,
+    output: InputsFileOption,
+    force: ForceOption = False,
     library: LibraryOption = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -156,17 +159,16 @@ def compare_saved(
     as_json: JsonOption = False,
 ) -> None:
     """What differs between two saved runs; exit status 3 if the verdict does."""
-    from estimator.cli.show import print_json, print_parts
+    from estimator.cli.show import print_result
     from estimator.library import load_run, open_library
     from estimator.library.comparing import compare_runs
     from estimator.report.library_differences import run_differences_dict, run_differences_parts
 
     opened = open_library(library)
     found = compare_runs(load_run(opened, before), load_run(opened, after))
-    if as_json:
-        print_json(run_differences_dict(found))
-    else:
-        print_parts(run_differences_parts(found))
+    print_result(
+        lambda: run_differences_dict(found), lambda: run_differences_parts(found), as_json=as_json
+    )
     if found.verdict_changed:
         raise typer.Exit(VERDICT_CHANGED)
 
@@ -174,7 +176,7 @@ def compare_saved(
 @app.command("remove")
 def remove(
     run: RunArgument,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: YesOption = False,
     library: LibraryOption = "",
     as_json: JsonOption = False,
 ) -> None:

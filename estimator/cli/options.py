@@ -1,7 +1,6 @@
 """From what a user typed to quantities, prices and datasets, with one-line errors."""
 
 import math
-import os
 from pathlib import Path
 
 from estimator.cli.show import reading, working
@@ -15,11 +14,6 @@ from pricing import gpu_price, gpu_spec, gpu_specs, offers_of
 from pricing.gpus import GpuSpec
 from pricing.offers import TIERS, load_offers
 from pricing.own import own_price_files
-
-
-def stay_offline() -> None:
-    """Keep every library off the hub, in the way that they all understand."""
-    os.environ["HF_HUB_OFFLINE"] = "1"
 
 
 def positive(option: str, value: float, *, zero: bool = False) -> float:
@@ -71,9 +65,13 @@ def given_dataset(
     tokens: float | None,
     examples: int | None,
     mean_tokens: float | None,
-    tokenizer: str | None,
+    tokenizer: str,
+    model: ResolvedModel,
 ) -> DatasetProfile:
-    """The dataset that is to be trained on: a file, a number of tokens, or examples and a mean."""
+    """The dataset that is to be trained on: a file, a number of tokens, or examples and a mean.
+
+    A file is counted with the tokenizer that is named, else the model's own.
+    """
     named = {
         "--dataset": path is not None,
         "--tokens": tokens is not None,
@@ -94,7 +92,7 @@ def given_dataset(
     from estimator.dataset import profile_dataset
 
     with reading(f"reading {path.name}") as progress:
-        return profile_dataset(path, tokenizer=tokenizer, progress=progress)
+        return profile_dataset(path, tokenizer=tokenizer or tokenizer_of(model), progress=progress)
 
 
 def tokenizer_of(model: ResolvedModel) -> str | None:

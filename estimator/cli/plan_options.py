@@ -1,4 +1,4 @@
-"""From what a user typed for a plan to hours, batches and calibrations, with one-line errors."""
+"""From what a user typed for a plan to what is searched, with one-line errors."""
 
 import math
 import re
@@ -6,6 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args
 
+from estimator.cli.arguments import Method, Precision, Stack, Tier
+from estimator.cli.options import given_epochs, positive
+from estimator.cli.plan_arguments import Objective
+from estimator.cli.show import working
+from estimator.dataset import DatasetProfile
 from estimator.errors import InputError
 from estimator.hardware.calibration import Calibration
 from estimator.hardware.calibration_file import (
@@ -14,11 +19,107 @@ from estimator.hardware.calibration_file import (
     load_calibration_file,
     own_calibrations,
 )
+from estimator.llm.resolve import ResolvedModel
+from estimator.quantity import Quantity
+from estimator.training.planning.costs import Effort
+from estimator.training.planning.forms import FormWish
+from estimator.training.planning.market import Limits
+from estimator.training.planning.offers import OfferWish
+from estimator.training.planning.plan import Plans, PlanWish, plan
 from estimator.training.planning.search import BatchRange
-from pricing.gpus import gpu_spec
-from pricing.offers import GpuOffer
+from pricing.gpus import gpu_family, gpu_spec
+from pricing.offers import GpuOffer, load_offers
+from pricing.own import own_price_files
 
 HOURS = {"m": 1 / 60, "h": 1.0, "d": 24.0, "w": 168.0}
+Names = list[str] | None
+"""An option that may be given again."""
+
+
+def effort(
+    epochs: float, search_runs: float, failed_run_factor: float, evaluation_tokens: float
+) -> Effort:
+    """The final run and what comes beside it."""
+    tokens = positive("--evaluation-tokens", evaluation_tokens, zero=True)
+    return Effort(
+        epochs=given_epochs(epochs),
+        search_runs=Quantity(value=positive("--search-runs", search_runs, zero=True)),
+        failed_run_factor=Quantity(value=positive("--failed-run-factor", failed_run_factor)),
+        evaluation_tokens=Quantity(value=tokens),
+    )
+
+
+def limits(objective: Objective, deadline: str, budget: float | None, sure: float) -> Limits:
+    """What counts, and the limits that must hold."""
+    return Limits(
+        objective=objective,
+        deadline_hours=hours("--deadline", deadline) if deadline else None,
+        budget_usd=None if budget is None else positive("--budget", budget),
+        sure=sure,
+    )
+
+
+def offer_wish(
+    providers: Names, regions: Names, gpus: Names, tiers: Names, *, spot: bool, max_gpus: int
+) -> OfferWish:
+    """What of the market is allowed."""
+    return OfferWish(
+        providers=tuple(providers or ()),
+        regions=tuple(regions or ()),
+        gpus=given_families(gpus),
+        tiers=given_tiers(tiers),
+        spot=spot,
+        max_gpus=max_gpus,
+    )
+
+
+def given_families(gpus: Names) -> tuple[str, ...]:
+    """Ids of the GPUs that `--gpu` means, each once: a short name means its whole family."""
+    return tuple(dict.fromkeys(gpu for name in gpus or () for gpu in gpu_family(name)))
+
+
+def given_tiers(tiers: Names) -> tuple[str, ...]:
+    """Kinds of price; on demand where none is named."""
+    return choices("--tier", tiers or ["on_demand"], Tier)
+
+
+def form_wish(
+    methods: Names,
+    stacks: Names,
+    sequence_length: int,
+    lora_rank: int,
+    precision: Precision | None,
+    *,
+    packing: bool,
+    offload: bool,
+    fp8: bool,
+) -> FormWish:
+    """What of the recipe is settled."""
+    return FormWish(
+        methods=choices("--method", methods or ["lora"], Method),
+        stacks=choices("--stack", stacks or ["huggingface"], Stack),
+        sequence_length=sequence_length,
+        lora_rank=lora_rank,
+        packing=packing,
+        precision=precision,
+        offload=offload,
+        fp8=fp8,
+    )
+
+
+def searched(
+    model: ResolvedModel,
+    data: DatasetProfile,
+    wish: PlanWish,
+    prices: Path | None,
+    calibration: str,
+    listed: int,
+) -> Plans:
+    """The plans on every offer, with a contract's prices and the user's own calibrations."""
+    offers = load_offers(own_price_files(prices))
+    own = calibrations_of(offers, calibration)
+    with working("searching"):
+        return plan(model.architecture, data, wish, offers=offers, calibrations=own, listed=listed)
 
 
 def choices(option: str, named: Iterable[str], allowed: Any) -> tuple[Any, ...]:

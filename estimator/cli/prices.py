@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
+from estimator.cli.arguments import ContractOption, JsonOption, offers
+
 UNREACHABLE = 3
 """Exit status of a refresh that reached none of its sources: nobody's mistake, nothing changed."""
 
@@ -23,10 +25,61 @@ app = typer.Typer(
     cls=_ShowByDefault,
     help="The facts behind every figure: value, date, evidence, age; refresh brings newer ones.",
 )
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Contract = Annotated[
+NameArgument = Annotated[
+    str,
+    typer.Argument(
+        help="Narrow one table: a GPU, provider, vendor, role, or group of assumptions.",
+        metavar="[NAME]",
+    ),
+]
+GpusFlag = Annotated[bool, typer.Option("--gpus", help="GPUs; with NAME the offers of that GPU.")]
+ManagedFlag = Annotated[
+    bool, typer.Option("--managed", help="Managed fine-tuning, USD per million tokens.")
+]
+SaasFlag = Annotated[bool, typer.Option("--saas", help="Bought assistants, USD per unit billed.")]
+WagesFlag = Annotated[bool, typer.Option("--wages", help="Gross wages, USD per year.")]
+TokensFlag = Annotated[
+    bool, typer.Option("--tokens", help="Token prices; with NAME those of that provider.")
+]
+AssumptionsFlag = Annotated[
+    bool, typer.Option("--assumptions", help="Every other default of a scenario.")
+]
+OffersGpuOption = Annotated[
+    str, offers("--gpu", help="Offers of a GPU or a family (h100).", metavar="GPU")
+]
+MostOption = Annotated[
+    float | None,
+    offers("--max", help="Offers up to this, USD per GPU and hour.", metavar="USD"),
+]
+OffersProviderOption = Annotated[
+    str, offers("--provider", help="Offers of one provider.", metavar="NAME")
+]
+OffersRegionOption = Annotated[
+    str, offers("--region", help="Offers in a region, or part of one.", metavar="TEXT")
+]
+OffersTierOption = Annotated[
+    str, offers("--tier", help="Offers on_demand, spot, reserved_1y, ...", metavar="TIER")
+]
+OffersSpotFlag = Annotated[bool, offers("--spot", help="Same as --tier spot.")]
+MineOption = Annotated[
     Path | None,
-    typer.Option("--prices", help="Your contract's prices, for this once.", metavar="FILE"),
+    typer.Option(
+        "--mine",
+        help="Check a CSV of your contract's GPU prices and keep it for every command.",
+        metavar="FILE",
+    ),
+]
+GpuOffersFlag = Annotated[
+    bool, typer.Option("--gpu-offers", help="Only GPU offers, through gpuhunt.")
+]
+TokenPricesFlag = Annotated[
+    bool, typer.Option("--tokens", help="Only token prices, through genai-prices.")
+]
+AbsurdFlag = Annotated[
+    bool, typer.Option("--yes", help="Take changes also where they look absurd.")
+]
+TimeoutOption = Annotated[
+    float, typer.Option("--timeout", help="Longest wait for each source.", metavar="SECONDS")
 ]
 
 
@@ -37,63 +90,28 @@ Contract = Annotated[
     "which.",
 )
 def show(
-    name: Annotated[
-        str,
-        typer.Argument(
-            help="Narrow one table: a GPU, provider, vendor, role, or group of assumptions.",
-            metavar="[NAME]",
-        ),
-    ] = "",
-    gpus: Annotated[
-        bool, typer.Option("--gpus", help="GPUs; with NAME the offers of that GPU.")
-    ] = False,
-    managed: Annotated[
-        bool, typer.Option("--managed", help="Managed fine-tuning, USD per million tokens.")
-    ] = False,
-    saas: Annotated[
-        bool, typer.Option("--saas", help="Bought assistants, USD per unit billed.")
-    ] = False,
-    wages: Annotated[bool, typer.Option("--wages", help="Gross wages, USD per year.")] = False,
-    tokens: Annotated[
-        bool, typer.Option("--tokens", help="Token prices; with NAME those of that provider.")
-    ] = False,
-    assumptions: Annotated[
-        bool, typer.Option("--assumptions", help="Every other default of a scenario.")
-    ] = False,
-    gpu: Annotated[
-        str, typer.Option("--gpu", help="Offers of a GPU or a family (h100).", metavar="GPU")
-    ] = "",
-    at_most: Annotated[
-        float | None,
-        typer.Option("--max", help="Offers up to this, USD per GPU and hour.", metavar="USD"),
-    ] = None,
-    provider: Annotated[
-        str, typer.Option("--provider", help="Offers of one provider.", metavar="NAME")
-    ] = "",
-    region: Annotated[
-        str, typer.Option("--region", help="Offers in a region, or part of one.", metavar="TEXT")
-    ] = "",
-    tier: Annotated[
-        str,
-        typer.Option("--tier", help="Offers on_demand, spot, reserved_1y, ...", metavar="TIER"),
-    ] = "",
-    spot: Annotated[bool, typer.Option("--spot", help="Same as --tier spot.")] = False,
-    mine: Annotated[
-        Path | None,
-        typer.Option(
-            "--mine",
-            help="Check a CSV of your contract's GPU prices and keep it for every command.",
-            metavar="FILE",
-        ),
-    ] = None,
-    contract: Contract = None,
-    as_json: AsJson = False,
+    name: NameArgument = "",
+    gpus: GpusFlag = False,
+    managed: ManagedFlag = False,
+    saas: SaasFlag = False,
+    wages: WagesFlag = False,
+    tokens: TokensFlag = False,
+    assumptions: AssumptionsFlag = False,
+    gpu: OffersGpuOption = "",
+    at_most: MostOption = None,
+    provider: OffersProviderOption = "",
+    region: OffersRegionOption = "",
+    tier: OffersTierOption = "",
+    spot: OffersSpotFlag = False,
+    mine: MineOption = None,
+    contract: ContractOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show the facts behind every figure: value, date of the source, evidence, age."""
-
-    from estimator.cli.show import print_json, print_parts
+    from estimator.cli.show import print_result
     from estimator.report.offers import OfferWishes
     from estimator.report.prices import TABLES, price_tables
+    from pricing import dates
     from pricing.contract import keep_contract
     from pricing.own import own_price_files
 
@@ -110,14 +128,13 @@ def show(
     wanted = [key for key, given in zip(TABLES, flags, strict=True) if given]
     if mine is not None and not wanted and not wishes:
         return
-    from pricing import dates
-
-    today = dates.today()
-    tables = price_tables(wanted, name, today, wishes=wishes, files=own_price_files(contract))
-    if as_json:
-        print_json({key: value for table in tables for key, value in table.as_dict().items()})
-    else:
-        print_parts(part for table in tables for part in table.parts())
+    files = own_price_files(contract)
+    tables = price_tables(wanted, name, dates.today(), wishes=wishes, files=files)
+    print_result(
+        lambda: {key: value for table in tables for key, value in table.as_dict().items()},
+        lambda: (part for table in tables for part in table.parts()),
+        as_json=as_json,
+    )
 
 
 def _limit(at_most: float | None) -> float | None:
@@ -136,19 +153,11 @@ def _tier(tier: str, *, spot: bool) -> str:
 
 @app.command("refresh")
 def refresh(
-    gpu_offers: Annotated[
-        bool, typer.Option("--gpu-offers", help="Only GPU offers, through gpuhunt.")
-    ] = False,
-    tokens: Annotated[
-        bool, typer.Option("--tokens", help="Only token prices, through genai-prices.")
-    ] = False,
-    yes: Annotated[
-        bool, typer.Option("--yes", help="Take changes also where they look absurd.")
-    ] = False,
-    timeout: Annotated[
-        float, typer.Option("--timeout", help="Longest wait for each source.", metavar="SECONDS")
-    ] = 120.0,
-    as_json: AsJson = False,
+    gpu_offers: GpuOffersFlag = False,
+    tokens: TokenPricesFlag = False,
+    yes: AbsurdFlag = False,
+    timeout: TimeoutOption = 120.0,
+    as_json: JsonOption = False,
 ) -> None:
     """Bring live GPU offers and token prices into your own folder, checked, and say what changed.
 
@@ -156,17 +165,15 @@ def refresh(
     reached. A median that moves more than threefold is refused (2) until you confirm it. Mirrors:
     GPUHUNT_CATALOG_URL, GENAI_PRICES_URL.
     """
-
     from estimator.cli.options import positive
     from estimator.cli.show import print_json, print_lines, print_parts, working
     from estimator.report.refresh import refresh_dict, refresh_parts, unreachable_line
+    from pricing import dates
     from pricing.refresh import refresh_gpu_offers, refresh_token_prices
 
     makers = {"GPU offers": refresh_gpu_offers, "token prices": refresh_token_prices}
     if gpu_offers != tokens:
         del makers["token prices" if gpu_offers else "GPU offers"]
-    from pricing import dates
-
     today, done = dates.today(), []
     for what, make in makers.items():
         with working(f"fetching {what}"):

@@ -75,6 +75,25 @@ def print_parts(parts: Iterable[RenderableType]) -> None:
     _write(text)
 
 
+def print_result(
+    data: Callable[[], object],
+    parts: Callable[[], Iterable[RenderableType]],
+    *,
+    as_json: bool,
+    currency: str = "",
+) -> None:
+    """A result as data, in US dollars, or for people, with amounts in `currency`; not both."""
+    if as_json:
+        print_json(data())
+    elif not currency:
+        print_parts(parts())
+    else:
+        from estimator.decision.currency import shown_in
+
+        with shown_in(currency):
+            print_parts(parts())
+
+
 @contextmanager
 def working(message: str) -> Iterator[None]:
     """A spinner on a terminal's standard error while something takes its time."""

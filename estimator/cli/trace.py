@@ -1,78 +1,76 @@
 """`tuneroi trace`: peaks of real training steps of the real model classes, without a GPU."""
 
+from itertools import product
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import typer
+
+from estimator.cli import arguments as given
 
 Method = Literal["full", "lora"]
 Checkpointing = Literal["none", "full"]
 Weights = Literal["bf16", "fp16", "fp32"]
 Attention = Literal["sdpa", "eager"]
-METHODS: tuple[Method, ...] = ("full", "lora")
-CHECKPOINTING: tuple[Checkpointing, ...] = ("none", "full")
+
+ModelsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        help="Shipped names, Hugging Face ids, or config.json files.", metavar="MODEL..."
+    ),
+]
+TracesOption = Annotated[
+    Path,
+    typer.Option(
+        "--out", "-o", help="Write there; each config.json goes beside it.", metavar="FILE.csv"
+    ),
+]
+TracedMethodOption = Annotated[
+    Method | None, given.recipe("--method", help="full or lora; default: both.", metavar="METHOD")
+]
+TracedCheckpointingOption = Annotated[
+    Checkpointing | None,
+    given.recipe("--checkpointing", help="none or full; default: both.", metavar="KIND"),
+]
+WeightsOption = Annotated[
+    Weights | None,
+    given.recipe(
+        "--weights-dtype", help="bf16, fp16 or fp32 [bf16; fp32 with --amp].", metavar="TYPE"
+    ),
+]
+AmpOption = Annotated[bool, given.recipe("--amp", help="Run under bf16 autocast.")]
+TracedAttentionOption = Annotated[
+    Attention, given.recipe("--attention", help="sdpa or eager.", metavar="KERNEL")
+]
 
 
 def trace(
-    models: Annotated[
-        list[str],
-        typer.Argument(
-            help="Shipped names, Hugging Face ids, or config.json files.", metavar="MODEL..."
-        ),
-    ],
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out", "-o", help="Write there; each config.json goes beside it.", metavar="FILE.csv"
-        ),
-    ],
-    method: Annotated[
-        Method | None,
-        typer.Option("--method", help="full or lora; default: both.", metavar="METHOD"),
-    ] = None,
-    checkpointing: Annotated[
-        Checkpointing | None,
-        typer.Option("--checkpointing", help="none or full; default: both.", metavar="KIND"),
-    ] = None,
-    weights_dtype: Annotated[
-        Weights | None,
-        typer.Option(
-            "--weights-dtype", help="bf16, fp16 or fp32 [bf16; fp32 with --amp].", metavar="TYPE"
-        ),
-    ] = None,
-    amp: Annotated[bool, typer.Option("--amp", help="Run under bf16 autocast.")] = False,
-    attention: Annotated[
-        Attention, typer.Option("--attention", help="sdpa or eager.", metavar="KERNEL")
-    ] = "sdpa",
-    micro_batch: Annotated[
-        int, typer.Option("--micro-batch", help="Sequences.", metavar="N", min=1, max=65_536)
-    ] = 1,
-    seq_len: Annotated[
-        int, typer.Option("--seq-len", help="Tokens of each.", metavar="TOKENS", min=2)
-    ] = 512,
-    lora_rank: Annotated[
-        int, typer.Option("--lora-rank", help="Rank of the adapters.", metavar="RANK", min=1)
-    ] = 16,
-    offline: Annotated[
-        bool, typer.Option("--offline", help="Do not look on the Hugging Face hub.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    models: ModelsArgument,
+    out: TracesOption,
+    method: TracedMethodOption = None,
+    checkpointing: TracedCheckpointingOption = None,
+    weights_dtype: WeightsOption = None,
+    amp: AmpOption = False,
+    attention: TracedAttentionOption = "sdpa",
+    micro_batch: given.StepMicroBatchOption = 1,
+    seq_len: given.StepLengthOption = 512,
+    lora_rank: given.LoraRankOption = 16,
+    offline: given.OfflineOption = False,
+    as_json: given.JsonOption = False,
 ) -> None:
     """Trace training steps under fake tensors and compare their peaks with the closed form."""
-    from itertools import product
-
-    from estimator.cli.options import stay_offline
-    from estimator.cli.show import print_json, print_parts, working
+    from estimator.cli.show import print_result, working
     from estimator.errors import InputError
+    from estimator.llm.resolve import config_of
     from estimator.report.validation import trace_parts, validation_dict
     from estimator.training.trace import TraceCase
     from estimator.validation.traces import validate_traces
-    from estimator.validation.tracing import config_of, trace_models, write_traces
+    from estimator.validation.tracing import trace_models, write_traces
 
     if not out.parent.is_dir():
         raise InputError(f"--out {out}: there is no folder {out.parent}; make it first")
-    if offline:
-        stay_offline()
+    methods = (method,) if method else get_args(Method)
+    kinds = (checkpointing,) if checkpointing else get_args(Checkpointing)
     cases = [
         TraceCase(
             method=how,
@@ -84,17 +82,15 @@ def trace(
             sequence_length=seq_len,
             lora_rank=lora_rank,
         )
-        for how, kind in product(
-            (method,) if method else METHODS,
-            (checkpointing,) if checkpointing else CHECKPOINTING,
-        )
+        for how, kind in product(methods, kinds)
     ]
     configs = {name: config_of(name, offline=offline) for name in models}
     with working(f"tracing {len(configs) * len(cases)} training steps"):
         traced, failed = trace_models(configs, cases)
     write_traces(out, traced)
     found = validate_traces(out)
-    if as_json:
-        print_json({"file": str(out), "not_traced": failed, **validation_dict(found)})
-    else:
-        print_parts(trace_parts(found, str(out), failed))
+    print_result(
+        lambda: {"file": str(out), "not_traced": failed, **validation_dict(found)},
+        lambda: trace_parts(found, str(out), failed),
+        as_json=as_json,
+    )

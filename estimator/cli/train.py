@@ -35,21 +35,18 @@ def train(
     as_json: given.JsonOption = False,
 ) -> None:
     """Estimate one fine-tuning run: does it fit, how long does it take, what does it cost?"""
-    from estimator.cli import options, show
+    from estimator.cli import options
+    from estimator.cli.show import working
     from estimator.hardware.calibration_file import calibration_to_use
     from estimator.hardware.cluster import Cluster
     from estimator.training.job import plan_job
     from estimator.training.wish import RecipeWish
 
-    if offline:
-        options.stay_offline()
     cluster = Cluster.of(options.given_gpu(gpu), gpus)
     used = calibration_to_use(cluster.gpu, calibration)
     usd = options.given_price(price, cluster.gpu.id, tier)
-    passes = options.given_epochs(epochs)
     resolved = options.given_model(model, offline=offline)
-    words = tokenizer or options.tokenizer_of(resolved)
-    data = options.given_dataset(dataset, tokens, examples, mean_tokens, words)
+    data = options.given_dataset(dataset, tokens, examples, mean_tokens, tokenizer, resolved)
     wish = RecipeWish(
         method=method,
         sequence_length=options.sequence_length(seq_len, resolved),
@@ -61,13 +58,13 @@ def train(
         sharding=sharding,
         precision=precision,
     )
-    with show.working("estimating"):
+    with working("estimating"):
         estimate = plan_job(
             resolved.architecture,
             data,
             cluster,
             wish,
-            epochs=passes,
+            epochs=options.given_epochs(epochs),
             price_usd_per_gpu_hour=usd,
             calibration=used.own,
         )
@@ -78,7 +75,6 @@ def _print(
     estimate: "JobEstimate", used: "UsedCalibration", remarks: tuple[str, ...], *, as_json: bool
 ) -> None:
     """The estimate as asked for; `InfeasiblePlan` where it does not fit."""
-
     from estimator.cli.show import print_json, print_parts
     from estimator.errors import InfeasiblePlan
     from estimator.report.training import training_dict, training_parts

@@ -2,16 +2,15 @@
 
 import json
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 from streamlit import runtime
 
 from estimator.dashboard.benchmark_job import MISTAKE, TUNEROI, Job, environment, start
+from estimator.dashboard.uploads import uploaded_file
 from estimator.errors import InputError
 from estimator.hardware.calibration_file import own_calibrations, unreadable_calibrations
 from estimator.report.benchmark_charts import own_run_chart
@@ -73,24 +72,25 @@ def import_log(name: str, content: bytes, options: Sequence[str]) -> dict[str, A
 
     The log lies under its own name in a folder of its own, which is gone afterwards.
     """
-    safe = Path(name).name
-    if not safe or safe.startswith((".", "-")):
-        raise InputError(f"{name!r} is no name of a file; rename it and upload it again")
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder).joinpath(safe)
-        place.write_bytes(content)
+    with uploaded_file(name, content) as place:
         command = [*TUNEROI, "calibrate", "import", str(place), "--offline", "--json", *options]
-        done = subprocess.run(  # noqa: S603 - our own command
-            command,
-            capture_output=True,
-            text=True,
-            timeout=IMPORT_SECONDS,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            env=environment(),
-        )
+        try:
+            done = subprocess.run(  # noqa: S603 - our own command
+                command,
+                capture_output=True,
+                text=True,
+                timeout=IMPORT_SECONDS,
+                check=False,
+                stdin=subprocess.DEVNULL,
+                env=environment(),
+            )
+        except subprocess.TimeoutExpired:
+            raise InputError(
+                f"{place.name}: not read within {IMPORT_SECONDS:g} seconds; import it by "
+                "`tuneroi calibrate import`"
+            ) from None
     if done.returncode:
-        said = done.stderr.strip().removeprefix(MISTAKE).replace(str(place), safe)
+        said = done.stderr.strip().removeprefix(MISTAKE).replace(str(place), place.name)
         for option in sorted(ASKED, key=len, reverse=True):  # --gpus before --gpu
             said = said.replace(option, f"“{ASKED[option]}”")
         raise InputError(said or "the import failed; the server's log may say more")

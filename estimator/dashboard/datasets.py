@@ -1,12 +1,11 @@
 """What the page "Dataset" shows: profiles of uploads, read once and kept within bounds."""
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 import streamlit as st
 
 from estimator.dashboard.results import _keep
+from estimator.dashboard.uploads import uploaded_file
 from estimator.dataset import DatasetProfile, profile_dataset, typed_profile
 from estimator.errors import InputError
 from estimator.report.charts import Chart
@@ -55,13 +54,8 @@ def profile(
 
 def read_upload(content: bytes, name: str, model: str) -> DatasetProfile:
     """The file, under its own name in a folder of its own, which is gone afterwards."""
-    safe = Path(name).name
-    if not safe or safe.startswith("."):
-        raise InputError(f"{name!r} is no name of a file; rename it and upload it again")
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder).joinpath(safe)
-        place.write_bytes(content)
+    with uploaded_file(name, content) as place:
         try:
             return profile_dataset(place, tokenizer=model or None)
         except InputError as error:
-            raise InputError(str(error).replace(str(place), safe)) from None
+            raise InputError(str(error).replace(str(place), place.name)) from None

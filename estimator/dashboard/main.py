@@ -44,5 +44,5 @@ def main() -> None:
     shown = settle(wish)
     if shown is not None:
         with shown_in(shown.scenario.currency):
+            page.run()  # before the sidebar's pictures: the verdict is what the user waits for
             fill(places, shown)
-            page.run()

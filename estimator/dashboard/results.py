@@ -68,9 +68,14 @@ class Decision:
 
 
 @_keep(st.cache_resource, 2)
-def comparison(scenario_yaml: str, n: int, seed: int) -> Comparison:
-    """The comparison itself; tens of megabytes, so only the last two are kept."""
-    scenario = parse_scenario(scenario_yaml)
+def comparison(
+    scenario_yaml: str, n: int, seed: int, _scenario: Scenario | None = None
+) -> Comparison:
+    """The comparison itself; tens of megabytes, so only the last two are kept.
+
+    `_scenario`: what the YAML says, if somebody has read it already.
+    """
+    scenario = _scenario or parse_scenario(scenario_yaml)
     return compare(scenario, n=n, seed=seed, calibration=calibration_of(scenario))
 
 
@@ -80,9 +85,11 @@ def calibration_of(scenario: Scenario) -> Calibration | None:
 
 
 @_keep(st.cache_data, 64)
-def decision(scenario_yaml: str, n: int = DRAWS, seed: int = SEED) -> Decision:
+def decision(
+    scenario_yaml: str, _scenario: Scenario | None = None, n: int = DRAWS, seed: int = SEED
+) -> Decision:
     """All that the page "Decide" shows of a scenario."""
-    found = comparison(scenario_yaml, n, seed)
+    found = comparison(scenario_yaml, n, seed, _scenario)
     with shown_in(found.scenario.currency):
         return _decision(found)
 

@@ -91,13 +91,13 @@ def _answer(wish: Wish) -> Answer:
         changes |= changed.change(wish.values[changed.path])
     scenario = with_inputs(wish.base, changes)
     yaml = dump_scenario(scenario)
-    return scenario, yaml, decision(yaml)
+    return scenario, yaml, decision(yaml, scenario)
 
 
 def _unchanged(wish: Wish) -> Answer | None:
     """The answer to the scenario as it was before any change, if there is one."""
     try:
         yaml = dump_scenario(wish.base)
-        return wish.base, yaml, decision(yaml)
+        return wish.base, yaml, decision(yaml, wish.base)
     except EstimatorError:
         return None

@@ -1,6 +1,6 @@
 """The sidebar: where the scenario comes from, and a widget for each input that matters."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from html import escape
 from typing import Any
 
@@ -10,12 +10,14 @@ from streamlit.delta_generator import DeltaGenerator
 from estimator.alternatives.account import LABELS
 from estimator.dashboard.declared import label
 from estimator.dashboard.downloads import file_stem
-from estimator.dashboard.inputs import GROUPS, Input, other_paths, settings, sliders, ways
+from estimator.dashboard.edits import PARAMETER, carry, edited, edits, from_link, keep
+from estimator.dashboard.inputs import GROUPS, Input, other_paths, settings, slider, sliders, ways
 from estimator.dashboard.results import leads
 from estimator.dashboard.session import Shown, Wish
 from estimator.dashboard.views import aside
 from estimator.decision.wording import capitalised
 from estimator.errors import InputError
+from estimator.quantity import Quantity
 from estimator.scenario import Scenario
 from estimator.scenario.files import parse_scenario
 from estimator.scenario.templates import template, template_names
@@ -36,32 +38,63 @@ def ask() -> tuple[Wish, Places]:
     """What the sidebar's widgets ask for, and the places in it that the answer fills."""
     asked = _link()
     base, problems, places = _scenario_picker()
+    lost = _restore(asked, base)
+    before = base.inputs()
+    starts = {**before, **edits()}
     inputs: list[Input] = []
     values: dict[str, Any] = {}
+
+    def offer_sliders(paths: Iterable[str]) -> None:
+        offer((slider(path, starts[path]) for path in paths), _slider)
 
     def offer(offered: Iterable[Input], widget: Callable[[Input], Any]) -> None:
         for entry in offered:
             values[entry.path] = widget(entry)
-            places[entry.path] = st.empty()
+            places[entry.path] = st.container()  # keeps its picture until the next one comes
             inputs.append(entry)
 
     aside(HOW_SLIDERS_WORK)
     for title, paths in GROUPS.items():
         st.subheader(title, anchor=False)
-        offer(sliders(base, paths), _slider)
+        offer_sliders(paths)
     st.subheader("Time, money and models", anchor=False)
     offer(settings(base), _setting)
     offer([ways(base)], _several)
     st.subheader("Any other input", anchor=False)
-    offer(sliders(base, _more(base)), _slider)
+    offer_sliders(_more(base))
+    carry()
     wish = Wish(
         base=base,
-        inputs=tuple(inputs),
-        values=values,
         problems=tuple(problems),
-        notices=tuple(_refused(asked, inputs)),
+        notices=(*_refused(asked, inputs), *lost),
+        **_with_edits(inputs, values, before),
     )
     return wish, places
+
+
+def _restore(asked: dict[str, str], base: Scenario) -> list[str]:
+    """Take the edits that the link carries; what cannot be restored, in words."""
+    if PARAMETER not in asked:
+        return []
+    found, lost = from_link(asked[PARAMETER], base)
+    keep(found)
+    return lost
+
+
+def _with_edits(
+    inputs: list[Input], values: dict[str, Any], before: Mapping[str, Quantity]
+) -> dict[str, Any]:
+    """Inputs and values of the wish: an edited one counts from what it was before the edit.
+
+    Its slider, if it has one, starts from the edit; where that was moved, it takes the edit along.
+    """
+    offered = {entry.path: entry for entry in inputs}
+    for path, quantity in edits().items():
+        entry = offered.get(path)
+        moved = entry is not None and values[path] != entry.default
+        values[path] = entry.change(values[path])[path] if entry and moved else quantity
+        offered[path] = edited(path, before[path])
+    return {"inputs": tuple(offered.values()), "values": values}
 
 
 def fill(places: Places, shown: Shown) -> None:
@@ -81,9 +114,13 @@ def fill(places: Places, shown: Shown) -> None:
 
 
 def reset(entries: Iterable[Input]) -> None:
-    """Set these widgets back to what the template or file says; for a button's `on_click`."""
+    """Set these inputs back to what the template or file says; for a button's `on_click`."""
+    left = dict(edits())
     for entry in entries:
-        st.session_state[entry.path] = entry.default
+        before = entry.default
+        left.pop(entry.path, None)
+        st.session_state[entry.path] = before.median() if isinstance(before, Quantity) else before
+    keep(left)
 
 
 def _scenario_picker() -> tuple[Scenario, list[str], Places]:
@@ -145,6 +182,7 @@ def _start_over() -> None:
         base = _parsed(uploaded.getvalue(), uploaded.name) if uploaded else template(name)
     except InputError:
         return  # the page says what is wrong, and keeps what it showed
+    keep({})
     st.session_state[MORE] = []
     paths = tuple(path for group in GROUPS.values() for path in group)
     reset((ways(base), *sliders(base, paths), *settings(base)))
@@ -216,7 +254,7 @@ def _refused(asked: dict[str, str], inputs: Iterable[Input]) -> Iterator[str]:
     """What the link asked for that no widget offers; Streamlit itself drops it in silence."""
     known = {entry.path: entry for entry in inputs}
     for name, text in asked.items():
-        if name in (MORE, WAYS):
+        if name in (MORE, WAYS, PARAMETER):
             continue
         if name == TEMPLATE:
             if text not in map(_in_words, template_names()):

@@ -86,8 +86,7 @@ def irr(cash: ArrayLike) -> IrrResult:
     none, can solve NPV = 0. All lie in Cauchy's bounds on polynomial roots, which are searched on
     4,001 geometric steps; two rates within one step of each other count as none.
     """
-    cash = np.trim_zeros(np.asarray(cash, dtype=np.float64), "f")
-    trimmed = np.trim_zeros(cash, "b")
+    trimmed = np.trim_zeros(np.asarray(cash, dtype=np.float64))
     signs = np.sign(trimmed[trimmed != 0])
     changes = int(np.count_nonzero(np.diff(signs)))
     if changes == 0:

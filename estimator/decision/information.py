@@ -6,6 +6,7 @@ for which the information stays valid.
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -57,14 +58,15 @@ def evppi_all(payoffs: Payoffs, inputs: Inputs, *, seed: int = 0) -> dict[str, f
     """EVPPI of every input, largest first; what cannot be told from noise, and constants, are 0."""
     gains = _gains(payoffs)
     variance, most = gains.var(axis=0), evpi(payoffs)
-    floor = noise_floor(payoffs, seed=seed)
 
     def worth_of(x: FloatArray) -> float:
-        value = 0.0 if is_constant(x) else min(_evppi(design(x), gains, variance), most)
-        return value if value > floor else 0.0
+        return 0.0 if is_constant(x) else min(_evppi(design(x), gains, variance), most)
 
     with ThreadPoolExecutor(THREADS) as threads:
-        worth = dict(zip(inputs, threads.map(worth_of, inputs.values()), strict=True))
+        noise = threads.submit(noise_floor, payoffs, seed=seed)
+        found = dict(zip(inputs, threads.map(worth_of, inputs.values()), strict=True))
+    floor = noise.result()
+    worth = {name: value if value > floor else 0.0 for name, value in found.items()}
     return dict(sorted(worth.items(), key=lambda item: (-item[1], item[0])))
 
 
@@ -79,7 +81,8 @@ def noise_floor(payoffs: Payoffs, *, seed: int = 0) -> float:
         return 0.0
     rng = np.random.default_rng(seed)
     ready = design(np.arange(float(n)))
-    return max(_evppi(ready, gains[rng.permutation(n)], variance) for _ in range(PERMUTATIONS))
+    shuffled = (replace(ready, order=rng.permutation(n)) for _ in range(PERMUTATIONS))
+    return max(_evppi(each, gains, variance) for each in shuffled)
 
 
 def evppi_group(payoffs: Payoffs, inputs: Inputs, group: Sequence[str], *, seed: int = 0) -> float:
@@ -128,7 +131,7 @@ def _gains(payoffs: Payoffs) -> FloatArray:
     reference = np.asarray(payoffs[best], dtype=np.float64)
     if not others:
         return np.zeros((reference.size, 1))
-    return np.stack([np.asarray(payoffs[name]) - reference for name in others], axis=1)
+    return np.stack([np.asarray(payoffs[name]) - reference for name in others]).T
 
 
 def _evppi(ready: Design, gains: FloatArray, variance: FloatArray) -> float:
@@ -140,7 +143,7 @@ def _evppi(ready: Design, gains: FloatArray, variance: FloatArray) -> float:
 
 def _value(together: Projection, gains: FloatArray, variance: FloatArray) -> float:
     n = gains.shape[0]
-    slopes = shrink(together.functions.T @ gains / n, together.roughness, variance, n)
+    slopes = shrink(together.functions.T @ gains / n, together, variance, n)
     fitted = gains.mean(axis=0) + together.functions @ slopes
     return float(np.maximum(fitted.max(axis=1), 0.0).mean())
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from estimator.alternatives.account import Account
-from estimator.alternatives.items import LineItem
+from estimator.alternatives.items import LineItem, Profile
 from estimator.decision.finance import payback_months
 from estimator.quantity import FloatArray
 
@@ -16,17 +16,25 @@ def account_payback_months(account: Account, n: int, months: int) -> FloatArray:
     Cash within a month accrues evenly. What is left of equal sums by rounding is 0.
     """
     found = np.empty(n)
+    amounts = _net_amounts_usd(account)
     rounding = 1e-12 * sum((i.present_value_usd() for i in account.items), np.zeros(n))
     for start in range(0, n, BLOCK_DRAWS):
         block = slice(start, min(start + BLOCK_DRAWS, n))
         at_month_ends = np.zeros((block.stop - start, months + 1))
-        for item in account.items:
-            amount = item.sign * _rows(np.atleast_1d(item.amount_usd), block)
-            monthly = item.profile.rows(block)
-            at_month_ends[:, 1:] += amount[:, None] * monthly
+        for profile, amount in amounts.items():
+            at_month_ends[:, 1:] += _rows(amount, block)[:, None] * profile.rows(block)
         at_month_ends[np.abs(at_month_ends) < rounding[block, None]] = 0.0
         found[block] = payback_months(at_month_ends)
     return found
+
+
+def _net_amounts_usd(account: Account) -> dict[Profile, FloatArray]:
+    """Benefits less costs of each rhythm, per unit of it: items of one rhythm are one."""
+    amounts: dict[Profile, FloatArray] = {}
+    for item in account.items:
+        before = amounts.get(item.profile, np.zeros(1))
+        amounts[item.profile] = before + item.sign * item.amount_usd
+    return amounts
 
 
 def _rows(array: FloatArray, block: slice) -> FloatArray:

@@ -59,6 +59,9 @@ class Outcome:
     expected_regret_usd: float
     """Mean loss from choosing this alternative instead of each draw's best."""
 
+    def __repr__(self) -> str:
+        return f"<Outcome of {self.account.id!r}: the best in {self.probability_best:.0%} of draws>"
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Comparison:
@@ -73,6 +76,15 @@ class Comparison:
     evppi_usd: Mapping[str, float]
     """Worth of knowing one input before deciding, by path, largest first."""
     version: str
+
+    def __repr__(self) -> str:
+        return f"<Comparison of {self.scenario.name!r}: {self.verdict.sentence}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from estimator.decision.notebook import comparison_html
+
+        return comparison_html(self)
 
     def payoffs(self) -> dict[str, FloatArray]:
         """Net present value per draw of every alternative."""

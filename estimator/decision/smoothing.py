@@ -22,7 +22,7 @@ from estimator.quantity import FloatArray
 
 SPLINES = 24
 FEW_VALUES = 12
-PENALTIES = np.append(np.logspace(-6, 6, 19), np.inf)
+PENALTIES = np.logspace(-6, 6, 19)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class Projection:
 
     functions: FloatArray  # (rows, k)
     roughness: FloatArray  # (k,), 0 for a straight line
+    kept: FloatArray  # (penalties, k), share of each coefficient that each penalty keeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +103,17 @@ def conditional_mean(x: FloatArray, responses: FloatArray) -> ConditionalMean:
 
 def fit(ready: Design, responses: FloatArray, variance: FloatArray) -> ConditionalMean:
     """E[response | input] for responses (n, m) with their variances (m,), on a ready design."""
-    total = responses[ready.order]
+    functions, n = ready.projection.functions, responses.shape[0]
+    total = responses.T.take(ready.order, axis=1)
     if ready.starts is not None:
-        total = np.add.reduceat(total, ready.starts, axis=0)
-    mean = responses.mean(axis=0)
-    raw = ready.projection.functions.T @ total / responses.shape[0]
-    slopes = shrink(raw, ready.projection.roughness, variance, responses.shape[0])
-    fitted = mean + ready.projection.functions @ slopes
+        total = np.add.reduceat(total, ready.starts, axis=1)
+    raw = (total @ functions).T / n
+    slopes = shrink(raw, ready.projection, variance, n)
+    # One response after the other in memory: to take the highest in each row is then fast.
+    fitted = slopes.T @ functions.T
+    fitted += responses.mean(axis=0)[:, None]
     explained = (raw * slopes).sum(axis=0)
-    return ConditionalMean(ready.at, ready.weight, fitted, explained, ready.is_discrete)
+    return ConditionalMean(ready.at, ready.weight, fitted.T, explained, ready.is_discrete)
 
 
 def project(rows: FloatArray, penalty: FloatArray, weight: FloatArray) -> Projection:
@@ -122,18 +125,19 @@ def project(rows: FloatArray, penalty: FloatArray, weight: FloatArray) -> Projec
     centred = rows - weight @ rows
     gram = centred.T @ (centred * weight[:, None])
     gram[np.diag_indices_from(gram)] += 1e-9 * np.trace(gram) / gram.shape[0]
-    roughness, vectors = eigh(penalty, gram)
-    return Projection(centred @ vectors, np.maximum(roughness, 0.0))
+    eigenvalues, vectors = eigh(penalty, gram)
+    roughness = np.maximum(eigenvalues, 0.0)
+    kept = np.vstack([1 / (1 + np.outer(PENALTIES, roughness)), np.zeros_like(roughness)])
+    return Projection(centred @ vectors, roughness, kept)
 
 
-def shrink(slopes: FloatArray, roughness: FloatArray, variance: FloatArray, n: int) -> FloatArray:
+def shrink(slopes: FloatArray, onto: Projection, variance: FloatArray, n: int) -> FloatArray:
     """Coefficients (k, m) shrunk by the penalty of least generalised cross-validation error.
 
     GCV = residual variance / (1 - df/n)^2 (Craven and Wahba, Numerische Mathematik 1979), for each
-    of the m responses by itself. An infinite penalty leaves the mean alone.
+    of the m responses by itself. The last penalty is infinite and leaves the mean alone.
     """
-    kept = 1 / (1 + np.outer(PENALTIES[:-1], roughness))
-    kept = np.vstack([kept, np.zeros_like(roughness)])
+    kept = onto.kept
     residual = variance - (2 * kept - kept**2) @ slopes**2
     freedom = 1 - (1 + kept.sum(axis=1)) / n
     score = np.full_like(residual, np.inf)

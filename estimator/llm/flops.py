@@ -6,6 +6,7 @@ whose cost grows with the square of the sequence length. Element-wise work is le
 FLOP counter leaves it out. Equal to `torch.utils.flop_counter` on the `transformers` classes.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -164,32 +165,28 @@ def count_flops(
         checkpointing=checkpointing,
         kernel=attention,
     )
-    parts: dict[str, FloatArray] = {}
+    parts: dict[str, FloatArray] = defaultdict(lambda: zero)
     for product in products(architecture, passes):
         amount = product.flops * _repeats(product.per, batch, sequence)
-        parts[product.part] = parts.get(product.part, zero) + amount
-
-    def part(name: str) -> FloatArray:
-        return parts.get(name, zero)
-
+        parts[product.part] = parts[product.part] + amount
     matmul = {name: value for name, value in parts.items() if name.startswith(FORWARD_MATMUL)}
     return FlopCount(
         tokens=batch * sequence,
         parameters=count_parameters(architecture).total,
         forward_matmul={name.removeprefix(FORWARD_MATMUL): v for name, v in matmul.items()},
-        forward_attention=part("forward_attention"),
-        forward_head=part("forward_head"),
-        forward_adapters=part("forward_adapters"),
-        backward_input_gradient=part("backward_input_gradient"),
-        backward_weight_gradient=part("backward_weight_gradient"),
-        backward_attention=part("backward_attention"),
-        backward_adapters=part("backward_adapters"),
-        recompute_matmul=part("recompute_matmul"),
-        recompute_attention=part("recompute_attention"),
-        recompute_adapters=part("recompute_adapters"),
-        hardware_forward_attention=part("hardware_forward_attention"),
-        hardware_backward_attention=part("hardware_backward_attention"),
-        hardware_recompute_attention=part("hardware_recompute_attention"),
+        forward_attention=parts["forward_attention"],
+        forward_head=parts["forward_head"],
+        forward_adapters=parts["forward_adapters"],
+        backward_input_gradient=parts["backward_input_gradient"],
+        backward_weight_gradient=parts["backward_weight_gradient"],
+        backward_attention=parts["backward_attention"],
+        backward_adapters=parts["backward_adapters"],
+        recompute_matmul=parts["recompute_matmul"],
+        recompute_attention=parts["recompute_attention"],
+        recompute_adapters=parts["recompute_adapters"],
+        hardware_forward_attention=parts["hardware_forward_attention"],
+        hardware_backward_attention=parts["hardware_backward_attention"],
+        hardware_recompute_attention=parts["hardware_recompute_attention"],
     )
 
 

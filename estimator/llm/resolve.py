@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from estimator.errors import CatalogError, InputError, MissingExtra
 from estimator.files import user_path
@@ -20,6 +20,9 @@ from estimator.llm.catalogue import (
     unknown_model,
 )
 from estimator.llm.size import parse_size, typical_architecture
+
+if TYPE_CHECKING:
+    from estimator.llm.hub import HubModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +80,17 @@ def resolve_model(
     return _from_hub(text, offline=offline, revision=revision, check=check)
 
 
+def config_of(name: str, *, offline: bool = False) -> Mapping[str, object]:
+    """The config.json that `name` means: a file, its folder, a shipped model, or one on the hub."""
+    path = _config_path(name, name)
+    if path is not None:
+        return _read(path)
+    entry = find_model(name)
+    if entry is not None:
+        return entry.config
+    return _fetched(name, offline=offline, revision=None).config
+
+
 def _config_path(name: str | Path, text: str) -> Path | None:
     """The config.json that `name` points to; None where it is not a path."""
     path = user_path(text)
@@ -95,11 +109,14 @@ def _config_path(name: str | Path, text: str) -> Path | None:
     return None
 
 
-def _from_file(path: Path) -> ResolvedModel:
+def _read(path: Path) -> Mapping[str, object]:
     from estimator.llm.hub import read_config_file
 
-    config = read_config_file(path, f"model file {path}")
-    architecture = _architecture(config, str(path))
+    return read_config_file(path, f"model file {path}")
+
+
+def _from_file(path: Path) -> ResolvedModel:
+    architecture = _architecture(_read(path), str(path))
     changed = datetime.fromtimestamp(path.stat().st_mtime, tz=UTC)
     return ResolvedModel(
         architecture=architecture,
@@ -125,12 +142,13 @@ def _architecture(config: Mapping[str, object], id: str) -> Architecture:
             raise unknown from None
 
 
-def _from_hub(text: str, *, offline: bool, revision: str | None, check: bool) -> ResolvedModel:
-    from estimator.llm.hub import NotOnHubError, cross_check, fetch_config, is_offline
+def _fetched(text: str, *, offline: bool, revision: str | None) -> "HubModel":
+    """The model of the hub; where it is not there the nearest shipped names."""
+    from estimator.llm.hub import NotOnHubError, fetch_config, is_offline
 
     off = offline or is_offline()
     try:
-        found = fetch_config(text, revision=revision, offline=off)
+        return fetch_config(text, revision=revision, offline=off)
     except NotOnHubError as error:
         hint = "The network is off: it was not looked for on the hub" if off else f"Hub: {error}"
         raise unknown_model(text, hint) from None
@@ -138,9 +156,15 @@ def _from_hub(text: str, *, offline: bool, revision: str | None, check: bool) ->
         close = ", ".join(nearest_models(text))
         near = f" (nearest: {close})" if close else ""
         raise CatalogError(f"{error}; it is not a shipped model either{near}") from None
+
+
+def _from_hub(text: str, *, offline: bool, revision: str | None, check: bool) -> ResolvedModel:
+    from estimator.llm.hub import cross_check, is_offline
+
+    found = _fetched(text, offline=offline, revision=revision)
     architecture = _architecture(found.config, text)
     notes = (*found.notes, *architecture.notes)
-    if check and not off:
+    if check and not (offline or is_offline()):
         notes = (*notes, cross_check(architecture, revision=revision))
     return ResolvedModel(
         architecture=replace(architecture, notes=notes),

@@ -165,11 +165,16 @@ class ProjectDraws:
         Each activity's cost accrues evenly while it runs, its waiting included; the project starts
         `start_months` from now. What falls after the last month is not in the result.
         """
-        start = np.asarray(start_months, np.float64)
-        spent = np.empty((months + 1, np.broadcast(self.total_days, start).size))
-        for month in range(months + 1):
-            done = self._done(month - start)
-            spent[month] = (self.activity_cost_usd * done).sum(axis=0)
+        shift = np.asarray(start_months, np.float64) * DAYS_PER_MONTH
+        starts, finishes = self.schedule.start_days + shift, self.schedule.finish_days + shift
+        ends = np.arange(months + 1) * DAYS_PER_MONTH
+        spent = np.zeros((months + 1, starts.shape[1]))
+        for cost, start, finish in zip(self.activity_cost_usd, starts, finishes, strict=True):
+            first = int(np.searchsorted(ends, start.min()))
+            last = int(np.searchsorted(ends, finish.max(), side="right"))
+            done = share_done(ends[first:last, None], start_days=start, finish_days=finish)
+            spent[first:last] += cost * done
+            spent[last:] += cost
         return np.diff(spent, axis=0).T
 
     def people_by_month(self, months: int) -> Mapping[str, FloatArray]:

@@ -154,7 +154,7 @@ def value_chart(comparison: Comparison) -> Chart:
             "Goes live",
             "Pays back",
         ),
-        rows=tuple(_value_row(outcome) for outcome in outcomes),
+        rows=tuple(map(_value_row, outcomes, ranges)),
     )
 
 
@@ -166,8 +166,7 @@ def _value_scale(ranges: Sequence[Mapping[str, float]]) -> tuple[float, float]:
     return min(low, -room), max(high, room)
 
 
-def _value_row(outcome: Outcome) -> tuple[str, ...]:
-    npv = _numbers(outcome.npv_usd)
+def _value_row(outcome: Outcome, npv: Mapping[str, float]) -> tuple[str, ...]:
     return (
         outcome.account.label,
         percent(outcome.probability_best),

@@ -1,7 +1,7 @@
 """A comparison as a document: what it says, in which order, before any markup."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,24 +11,18 @@ from estimator.alternatives.account import Account
 from estimator.decision.currency import rate_note, shown_in
 from estimator.decision.simulate import Comparison
 from estimator.decision.wording import about, capitalised, money, value_with_unit
-from estimator.quantity import Quantity
-from estimator.report.charts import (
-    Chart,
-    cash_flow_chart,
-    chance_chart,
-    information_chart,
-    own_cost_chart,
-    total_cost_chart,
-    value_chart,
-)
+from estimator.quantity import FloatArray, Quantity
+from estimator.report.charts import Chart
+from estimator.report.drawn import charts_of
 from estimator.report.inputs import spread
 from estimator.report.ranges import range_of
 from estimator.report.text import ordered
-from estimator.scenario import AlternativeId, Scenario
+from estimator.scenario import Scenario
 from estimator.scenario.files import dump_scenario
 from estimator.scenario.inputs import describe_input
 
 HASH_DIGITS = 12
+SHORT_WORDS = {"ai": "AI", "ml": "ML", "mlops": "MLOps", "qa": "QA"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +41,17 @@ class Figures:
     left: tuple[int, ...] = (0,)
 
 
-Block = str | Listing | Figures | Chart
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folded:
+    """A long table for whoever doubts: folded on a screen, whole on paper."""
+
+    title: str
+    table: Figures
+    instead: str
+    """What stands for it where room is short."""
+
+
+Block = str | Listing | Figures | Folded | Chart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +61,8 @@ class Section:
     title: str
     under: str
     blocks: tuple[Block, ...]
+    is_detail: bool = False
+    """Whether it is for whoever checks the answer, and folded where room is short."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,44 +96,47 @@ def _document(comparison: Comparison) -> Document:
 
 
 def _sections(comparison: Comparison) -> Iterator[Section]:
-    verdict, months = comparison.verdict, comparison.scenario.horizon_months
+    drawn, months = charts_of(comparison), comparison.scenario.horizon_months
     yield Section(
         title="The alternatives",
         under=f"Over {months} months against doing nothing, in today's money; "
         f"{comparison.draws.n:,} simulated futures.",
-        blocks=(chance_chart(comparison), value_chart(comparison)),
+        blocks=(drawn["chance"], drawn["value"]),
     )
-    if verdict.alternative != "status_quo":
-        best: AlternativeId = comparison.outcomes[verdict.alternative].account.id  # type: ignore[index]
+    if "cash_flow" in drawn:
         yield Section(
             title="When the money comes back",
-            under="Cumulative cash against doing nothing, as it is paid.",
-            blocks=(cash_flow_chart(comparison, best),),
+            under="Cumulative cash against doing nothing, as it is paid: the median, and shaded "
+            "8 of 10 futures.",
+            blocks=(drawn["cash_flow"].finding, drawn["cash_flow"]),
         )
+    flips = comparison.verdict.flip_sentences or ("No single input in its range would.",)
     yield Section(
         title="What would change the answer",
         under="One input alone, all others as uncertain as now.",
-        blocks=(Listing(lines=verdict.flip_sentences or ("No single input in its range would.",)),),
+        blocks=(Listing(lines=tuple(map(capitalised, flips))),),
     )
-    yield _information(comparison)
-    costs = (own_cost_chart(comparison), total_cost_chart(comparison))
+    yield _information(comparison, drawn)
     yield Section(
         title="Where the money goes",
-        under="Mean cost over the horizon, in today's money.",
-        blocks=tuple(chart for chart in costs if chart is not None),
+        under="Mean cost over the horizon, in today's money: the way itself, then with the "
+        "requests that people still handle and the errors.",
+        blocks=tuple(drawn[name] for name in ("own_cost", "total_cost") if name in drawn),
     )
     yield from _projects(comparison)
-    yield _assumptions(comparison.scenario)
+    inputs = comparison.scenario.inputs()
+    yield from _own_inputs({path: q for path, q in inputs.items() if q.evidence is None})
     yield from (_line_items(outcome.account) for outcome in ordered(comparison))
+    yield from _shipped_inputs({path: q for path, q in inputs.items() if q.evidence is not None})
 
 
-def _information(comparison: Comparison) -> Section:
-    chart = information_chart(comparison)
+def _information(comparison: Comparison, drawn: Mapping[str, Chart]) -> Section:
+    chart = drawn.get("information")
     words = f"Knowing everything would be worth {about(comparison.evpi_usd)}."
     return Section(
         title="What to find out first",
         under="The most that knowing an input exactly, before deciding, would be worth.",
-        blocks=(chart, words) if chart else (f"No single input is worth finding out. {words}",),
+        blocks=(words, chart) if chart else (f"No single input is worth finding out. {words}",),
     )
 
 
@@ -138,14 +147,13 @@ def _projects(comparison: Comparison) -> Iterator[Section]:
         account = outcome.account
         if account.project is None:
             continue
-        live = range_of(account.go_live_months)
-        p80 = float(np.quantile(account.go_live_months, 0.8))
         days = account.project.person_days_by_role
         people = ", ".join(
-            f"{role.replace('_', ' ')} {np.median(d):.0f}"
+            f"{_role(role)} {np.median(d):.0f}"
             for role, d in sorted(days.items(), key=lambda item: -float(np.median(item[1])))
         )
-        rows.append((account.label, f"{live['p50']:.1f}", f"{p80:.1f}", people))
+        live, late = (_months_at(account.go_live_months, share) for share in (0.5, 0.8))
+        rows.append((account.label, live, late, people))
     if rows:
         yield Section(
             title="Time and people",
@@ -160,27 +168,60 @@ def _projects(comparison: Comparison) -> Iterator[Section]:
         )
 
 
-def _assumptions(scenario: Scenario) -> Section:
-    rows = tuple(_assumption(path, quantity) for path, quantity in scenario.inputs().items())
-    return Section(
-        title="What it stands on",
-        under="Every input: a fixed number, or its P10, P50 and P90; unit, source and date.",
-        blocks=(
-            Figures(
-                columns=("Input", "Value", "Unit", "Source", "As of"), rows=rows, left=(0, 2, 3, 4)
+def _months_at(sample: FloatArray, share: float) -> str:
+    """Months that so many of the draws stay below; nan is "never"."""
+    never_last = np.where(np.isnan(sample), np.inf, sample)
+    months = float(np.quantile(never_last, share, method="inverted_cdf"))
+    return f"{months:.1f}" if np.isfinite(months) else "never"
+
+
+def _role(name: str) -> str:
+    """A role in words: "ML engineer"."""
+    return " ".join(SHORT_WORDS.get(word, word) for word in name.split("_"))
+
+
+def _own_inputs(inputs: Mapping[str, Quantity]) -> Iterator[Section]:
+    """What the scenario says itself."""
+    if inputs:
+        yield Section(
+            title="What it stands on",
+            under="The scenario's own inputs: a fixed number, or its P10, P50 and P90; unit and "
+            "source. All others stand at the end.",
+            blocks=(_inputs_table(inputs),),
+            is_detail=True,
+        )
+
+
+def _shipped_inputs(inputs: Mapping[str, Quantity]) -> Iterator[Section]:
+    """What is shipped with a source, or as a guess."""
+    if inputs:
+        title = f"{len(inputs)} inputs that the scenario leaves as they are"
+        yield Section(
+            title="All other inputs",
+            under="A fixed number, or its P10, P50 and P90; unit, source and date.",
+            blocks=(
+                Folded(
+                    title=title,
+                    table=_inputs_table(inputs),
+                    instead=f"{title} stand in the HTML report, each with its source or as a "
+                    "guess.",
+                ),
             ),
-        ),
-    )
+        )
+
+
+def _inputs_table(inputs: Mapping[str, Quantity]) -> Figures:
+    rows = tuple(_assumption(path, quantity) for path, quantity in inputs.items())
+    return Figures(columns=("Input", "Value", "Unit", "Source", "As of"), rows=rows, left=(0, 2, 3))
 
 
 def _assumption(path: str, quantity: Quantity) -> tuple[str, ...]:
     known = f"{quantity.source or 'the scenario'} ({quantity.evidence or 'your figure'})"
-    meaning = capitalised(describe_input(Scenario, path))
     return (
-        f"{meaning} ({path})",
+        f"{capitalised(describe_input(Scenario, path))} ({path})",
         spread(quantity),
         quantity.unit or "",
-        known,
+        f"{known}; {quantity.note}" if quantity.note else known,
         quantity.as_of or "",
     )
 
@@ -189,12 +230,11 @@ def _line_items(account: Account) -> Section:
     rows = []
     for item in account.items:
         usd = range_of(np.asarray(item.present_value_usd()))
-        sign = "" if item.kind == "benefit" else "-"
         span = f"{money(usd['p10'] or 0.0)} to {money(usd['p90'] or 0.0)}"
-        rows.append((item.name, f"{sign}{money(usd['mean'] or 0.0)}", span, item.formula))
+        rows.append((item.name, money(item.sign * (usd["mean"] or 0.0)), span, item.formula))
     return Section(
         title=f"Line by line: {account.label}",
-        under="Mean and 8 of 10 futures in today's money; costs with a minus.",
+        under="Mean in today's money, costs with a minus; what 8 of 10 futures lie between.",
         blocks=(
             Figures(
                 columns=("Item", "Mean", "P10 to P90", "How it is computed"),
@@ -203,6 +243,7 @@ def _line_items(account: Account) -> Section:
             ),
             *((Listing(lines=tuple(map(capitalised, account.notes))),) if account.notes else ()),
         ),
+        is_detail=True,
     )
 
 

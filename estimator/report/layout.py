@@ -1,13 +1,16 @@
 """The shapes that reports are made of: titles, facts in two columns, tables, bars, notes."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-from rich.console import Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, JustifyMethod, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 BAR_WIDTH = 40
+COLUMN_GAP = 2
 EIGHTHS = " ▏▎▍▌▋▊▉"
 GIB = 2**30
 
@@ -29,18 +32,61 @@ def facts(title: str, rows: Iterable[tuple[str, str, str]]) -> RenderableType:
 
 
 def table(
-    title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequence[int] = (0,)
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    left: Sequence[int] = (0,),
+    spare: Sequence[int] = (),
 ) -> RenderableType:
     """A table; the columns numbered in `left` hold text, all others figures.
 
-    Text after the first line of a cell is dim: what explains the first line.
+    Text after the first line of a cell is dim: what explains the first line. `spare`: columns to
+    leave out where the terminal is too narrow for all of them, the first of them first; a line
+    under the table names them.
     """
-    made = Table(box=None, pad_edge=False, header_style="dim")
-    for i, column in enumerate(columns):
-        made.add_column(column, justify="left" if i in left else "right", overflow="fold")
-    for row in rows:
-        made.add_row(*map(_cell, row))
+    made = _Columns(tuple(columns), tuple(map(tuple, rows)), frozenset(left), tuple(spare))
     return Group(Text(title, style="bold"), made)
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """The columns of a table, of which those that can be spared give way to the others."""
+
+    names: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left: frozenset[int]
+    spare: tuple[int, ...]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        left_out = self._left_out(options.max_width)
+        shown = [i for i in range(len(self.names)) if i not in left_out]
+        made = Table(box=None, pad_edge=False, header_style="dim")
+        for i in shown:
+            justify: JustifyMethod = "left" if i in self.left else "right"
+            whole = bool(self.spare) and i > 0
+            made.add_column(self.names[i], justify=justify, overflow="fold", no_wrap=whole)
+        for row in self.rows:
+            made.add_row(*(_cell(row[i]) for i in shown))
+        yield made
+        if left_out:
+            names = ", ".join(self.names[i] for i in left_out)
+            yield Text(f"Too narrow for: {names}. --json has everything.", style="dim")
+
+    def _left_out(self, width: int) -> tuple[int, ...]:
+        """The fewest spare columns without which the others are as wide as they need to be."""
+        for count in range(len(self.spare) + 1):
+            left_out = self.spare[:count]
+            needs = [self._need(i) for i in range(len(self.names)) if i not in left_out]
+            if sum(needs) + COLUMN_GAP * (len(needs) - 1) <= width:
+                return left_out
+        return self.spare
+
+    def _need(self, column: int) -> int:
+        """Cells that a column needs: the first may be folded between words, others stay whole."""
+        texts = (self.names[column], *(row[column] for row in self.rows))
+        parts = (part for text in texts for part in (text.splitlines() if column else text.split()))
+        return max(map(cell_len, parts), default=0)
 
 
 def _cell(text: str) -> Text:

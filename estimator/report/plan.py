@@ -1,6 +1,6 @@
 """Training plans for people and for JSON: what fits, how long, how much, why this one, why not."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import date
 from typing import Any
@@ -9,15 +9,15 @@ from rich.console import RenderableType
 
 import pricing
 from estimator.decision.wording import money, significant
-from estimator.hardware.energy import Spread
 from estimator.report.layout import EIGHTHS, GIB, facts, heading, notes, table
+from estimator.report.plan_tables import span
 from estimator.report.training import duration, memory_parts
 from estimator.training.choose import METHOD_NAMES
 from estimator.training.launch import Launch
 from estimator.training.planning.market import Plan
 from estimator.training.planning.offers import price_of
 from estimator.training.planning.plan import Plans
-from estimator.training.run import Range, TrainingRun
+from estimator.training.run import TrainingRun
 
 MEMORY_CELLS = 10
 P10, P50, P90 = range(3)
@@ -39,6 +39,11 @@ SPLIT = {
     "launch": ("launch_seconds",),
 }
 """What a step's time is shown as, by the parts of `StepTime`; what is named nowhere is `other`."""
+COLUMNS = (
+    "", "GPUs", "Memory", "Step", "MFU", "Tokens/s/GPU", "GPU-hours", "Start to end", "Cost",
+)  # fmt: skip
+SPARE = ("Step", "Tokens/s/GPU", "MFU", "GPU-hours", "Memory")
+"""Columns that a narrow terminal does without, the first of them first."""
 RANGES = ("step_seconds", "tokens_per_second_per_gpu", "mfu", "gpu_hours")
 
 
@@ -158,11 +163,11 @@ def plans_parts(
     yield table(
         "Plans (P50, and P10 to P90; * on the Pareto front of cost against time; step: percent of "
         "compute/memory traffic/communication/bubble)",
-        ("", "GPUs", "Memory", "Step", "MFU", "Tokens/s/GPU",
-         "GPU-hours", "From start to end", "Cost"),
+        COLUMNS,
         [_row(plan) for plan in plans.plans],
         left=(0, 2, 3),
-    )  # fmt: skip
+        spare=[COLUMNS.index(name) for name in SPARE],
+    )
     yield notes("Why the first", plans.reasons)
     yield facts(f"The first: {plans.best.offer.id}", _details(plans.best))
     yield notes("To know", _notes(plans, today))
@@ -209,15 +214,16 @@ def _row(plan: Plan) -> tuple[str, ...]:
     kinds = ("compute", "memory_traffic", "communication", "bubble")
     recipe = plan.recipe
     return (
-        f"{offer.id}{' *' if plan.pareto else ''}\n{_recipe_words(plan)}",
-        f"{plan.gpus}\n{offer.tier.replace('_', ' ')}",
+        f"{offer.id}{' *' if plan.pareto else ''}\n"
+        f"{offer.tier.replace('_', ' ')}, {_recipe_words(plan)}",
+        f"{plan.gpus}",
         f"{memory_bar(plan)}",
         "/".join(f"{100 * split[kind]:.0f}" for kind in kinds) + f"\n{recipe.stack}",
         f"{run.mfu.p50:.0%}",
         significant(run.tokens_per_second_per_gpu.p50, 3),
-        f"{significant(run.gpu_hours.p50)}\n{_span(run.gpu_hours, significant)}",
-        f"{duration(cost.wall_clock_hours.p50)}\n{_span(cost.wall_clock_hours, duration)}",
-        f"{money(cost.cost_usd.p50)}\n{_span(cost.cost_usd, money)}",
+        f"{significant(run.gpu_hours.p50)}\n{span(run.gpu_hours, significant)}",
+        f"{duration(cost.wall_clock_hours.p50)}\n{span(cost.wall_clock_hours, duration)}",
+        f"{money(cost.cost_usd.p50)}\n{span(cost.cost_usd, money)}",
     )
 
 
@@ -248,24 +254,20 @@ def _recipe_words(plan: Plan) -> str:
     return ", ".join(words)
 
 
-def _span(found: Range | Spread, show: Callable[[float], str]) -> str:
-    return f"{show(found.p10)} to {show(found.p90)}"
-
-
 def _details(plan: Plan) -> Iterator[tuple[str, str, str]]:
     cost, offer = plan.cost, plan.offer
     price = price_of(offer).median()
     yield "price", f"${price:.2f} per GPU-hour", f"{offer.source}, {offer.as_of}"
     for name, part in sorted(cost.cost_parts_usd.items(), key=lambda pair: -pair[1].mean):
         if part.mean >= 0.005:
-            yield name.replace("_", " "), money(part.p50), f"{_span(part, money)}"
+            yield name.replace("_", " "), money(part.p50), span(part, money)
     often = f"a checkpoint every {duration(cost.stretch.checkpoint_every_hours)}"
     yield "machines lost", f"{cost.stretch.interruptions:.2g} expected", often
     if cost.energy is not None:
         kwh, co2 = cost.energy.kwh, cost.energy.kg_co2e
         grid = f"grid: {cost.energy.grid.place}, {cost.energy.grid.grams_co2e_per_kwh:.0f} g/kWh"
-        yield "electricity", f"{significant(kwh.p50)} kWh", f"({_span(kwh, significant)})"
-        yield "carbon", f"{significant(co2.p50)} kg CO2e", f"({_span(co2, significant)}); {grid}"
+        yield "electricity", f"{significant(kwh.p50)} kWh", f"({span(kwh, significant)})"
+        yield "carbon", f"{significant(co2.p50)} kg CO2e", f"({span(co2, significant)}); {grid}"
     yield "optimizer steps", f"{cost.run.steps:,}", ""
 
 

@@ -100,21 +100,21 @@ def plan_facts(plan: Plan) -> Iterator[tuple[str, str, str]]:
     cost, run, offer, recipe = plan.cost, plan.cost.run, plan.offer, plan.recipe
     yield from _cost_facts(plan)
     speed, mfu, step = run.tokens_per_second_per_gpu, run.mfu, run.step_seconds
-    yield "Tokens a second and GPU", significant(speed.p50, 3), _span(speed, significant)
+    yield "Tokens a second and GPU", significant(speed.p50, 3), span(speed, significant)
     yield (
         "Share of the GPU's peak (MFU)",
         f"{mfu.p50:.0%}",
-        _span(mfu, lambda share: f"{share:.0%}"),
+        span(mfu, lambda share: f"{share:.0%}"),
     )
-    yield "Seconds of an optimizer step", significant(step.p50), _span(step, significant)
+    yield "Seconds of an optimizer step", significant(step.p50), span(step, significant)
     yield "Optimizer steps", f"{run.steps:,}", ""
     if cost.energy is not None:
         kwh, carbon = cost.energy.kwh, cost.energy.kg_co2e
-        yield "Electricity", f"{significant(kwh.p50)} kWh", _span(kwh, significant)
+        yield "Electricity", f"{significant(kwh.p50)} kWh", span(kwh, significant)
         yield (
             "Carbon",
             f"{significant(carbon.p50)} kg CO2e",
-            _span(carbon, significant),
+            span(carbon, significant),
         )
     batch = f"{recipe.micro_batch} × {recipe.gradient_accumulation}"
     yield "Micro-batch × accumulation", batch, f"sequences of {recipe.sequence_length:,} tokens"
@@ -130,14 +130,14 @@ def plan_facts(plan: Plan) -> Iterator[tuple[str, str, str]]:
 
 def _cost_facts(plan: Plan) -> Iterator[tuple[str, str, str]]:
     cost = plan.cost
-    yield "Cost", money(cost.cost_usd.p50), _span(cost.cost_usd, money)
+    yield "Cost", money(cost.cost_usd.p50), span(cost.cost_usd, money)
     for name, part in sorted(cost.cost_parts_usd.items(), key=lambda pair: -pair[1].mean):
         if part.mean >= 0.005:
-            yield f"· {name.replace('_', ' ')}", money(part.p50), _span(part, money)
+            yield f"· {name.replace('_', ' ')}", money(part.p50), span(part, money)
     hours = cost.wall_clock_hours
-    yield "From start to end", duration(hours.p50), _span(hours, duration)
+    yield "From start to end", duration(hours.p50), span(hours, duration)
     billed = cost.billed_gpu_hours
-    yield "GPU-hours paid", significant(billed.p50), _span(billed, significant)
+    yield "GPU-hours paid", significant(billed.p50), span(billed, significant)
     often = f"a checkpoint every {duration(cost.stretch.checkpoint_every_hours)}"
     yield (
         "Machines lost on the way",
@@ -146,9 +146,13 @@ def _cost_facts(plan: Plan) -> Iterator[tuple[str, str, str]]:
     )
 
 
-def _span(found: Range | Spread, show: Callable[[float], str]) -> str:
+def span(found: Range | Spread, show: Callable[[float], str]) -> str:
+    """P10 to P90 in words, the unit once where both have the same: "35 to 55 min"; or nothing."""
     low, high = show(found.p10), show(found.p90)
-    return "" if low == high else f"{low} to {high}"
+    number, gap, unit = low.rpartition(" ")
+    if low == high:
+        return ""
+    return f"{number if gap and high.endswith(gap + unit) else low} to {high}"
 
 
 FATE_COLUMNS = ("Offer", "GPU", "Kind of price", "What became of it")

@@ -22,6 +22,11 @@ from estimator.serving.rivals import Rival
 SHOWN_OPTIONS = 12
 SHOWN_RIVALS = {"token_price": 5, "hosted_tuned": 4, "hosted_by_the_hour": 3}
 SHOWN_LATE = 3
+COSTS = ("USD a month", "per M tokens", "per request")
+OPTION_COLUMNS = ("Offer", "Batch", "TTFT s", "TPOT s", "Replicas", "In use", *COSTS)
+RIVAL_COLUMNS = ("Way", "Kind", *COSTS)
+SPARE = ("Batch", "per request", "per M tokens", "In use")
+"""Columns that a narrow terminal does without, the first of them first."""
 VOLUME_DECADES = 2
 POINTS_PER_DECADE = 20
 KINDS = {
@@ -145,23 +150,24 @@ def serving_parts(
         f"{need.output_tokens:,.0f} tokens, {need.load_by_hour.max():.3g} a second at the peak",
     )
     if plan.options:
-        columns = (
-            "Offer", "GPUs", "Batch", "TTFT s", "TPOT s", "Replicas", "In use",
-            "USD a month (P50, P10 to P90)", "per M tokens", "per request",
-        )  # fmt: skip
         shown = [_option_cells(option, today) for option in plan.options[:SHOWN_OPTIONS]]
-        yield table("Rented GPUs, cheapest first", columns, shown)
+        title = "Rented GPUs, cheapest first (USD a month: P50, and P10 to P90)"
+        yield table(title, OPTION_COLUMNS, shown, spare=_places(OPTION_COLUMNS))
     if others:
-        titles = ("Way", "Kind", "USD a month (P50, P10 to P90)", "per M tokens", "per request")
         beside = [_rival_cells(rival, today) for rival in _shown(others)]
         if plan.options:
             best = plan.options[0]
             own = (f"{best.offer.id}{_aged(best.offer.as_of, today)}", "rented GPUs")
             beside = [(*own, *_costs(best)), *beside]
-        yield table("Beside it, hosted by others", titles, beside, left=(0, 1))
+        title, spare = "Beside it, hosted by others", _places(RIVAL_COLUMNS)
+        yield table(title, RIVAL_COLUMNS, beside, left=(0, 1), spare=spare)
     if plan.refused:
         yield notes(f"Refused: {len(plan.refused)} offers", _refusals(plan))
     yield notes("To know", _notes(plan, others, remarks, today))
+
+
+def _places(columns: tuple[str, ...]) -> list[int]:
+    return [columns.index(name) for name in SPARE if name in columns]
 
 
 def _shown(others: Sequence[Rival]) -> list[Rival]:
@@ -180,8 +186,7 @@ def _aged(as_of: str, today: date) -> str:
 
 def _option_cells(option: ServingOption, today: date) -> tuple[str, ...]:
     return (
-        f"{option.offer.id}{_aged(option.offer.as_of, today)}",
-        f"{option.gpus} x {option.offer.gpu}",
+        f"{option.offer.id}{_aged(option.offer.as_of, today)}\n{option.gpus} x {option.offer.gpu}",
         f"{option.batch:,}",
         f"{option.ttft_seconds:.2f}",
         f"{option.tpot_seconds:.3f}",
@@ -207,7 +212,7 @@ def _costs(way: ServingOption | Rival) -> tuple[str, str, str]:
 def _money_range(usd: Range) -> str:
     if usd.p10 == usd.p90:
         return money(usd.p50)
-    return f"{money(usd.p50)} ({money(usd.p10)} to {money(usd.p90)})"
+    return f"{money(usd.p50)}\n{money(usd.p10)} to {money(usd.p90)}"
 
 
 def _refusals(plan: ServingPlan) -> Iterator[str]:

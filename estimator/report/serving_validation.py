@@ -1,7 +1,6 @@
 """Validation of serving speed, for people and for JSON."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 from rich.console import RenderableType
@@ -11,10 +10,11 @@ from estimator.report.validation import (
     COLUMNS,
     SHOWN_ROWS,
     counted,
-    percent,
-    reasons,
-    score_cells,
+    left_out,
+    score_tables,
+    scores_dict,
     signed,
+    total_rows,
     validation_dict,
 )
 from estimator.serving.constants import serving_constants
@@ -24,9 +24,9 @@ from estimator.validation.serving import ServingPrediction, ServingValidation
 def serving_validation_dict(found: ServingValidation) -> dict[str, Any]:
     """The validation in the shape that `--json` promises; errors are shares, not percent."""
     return validation_dict(found.scores) | {
-        "by_gpu": {name: asdict(score) for name, score in found.by_gpu.items()},
-        "by_program": {name: asdict(score) for name, score in found.by_program.items()},
-        "by_load": {name: asdict(score) for name, score in found.by_load.items()},
+        "by_gpu": scores_dict(found.by_gpu),
+        "by_program": scores_dict(found.by_program),
+        "by_load": scores_dict(found.by_load),
         "constants": f"{serving_constants().rows} rows, {serving_constants().as_of}",
     }
 
@@ -35,26 +35,22 @@ def serving_validation_parts(found: ServingValidation, title: str) -> Iterator[R
     """The validation as parts to print."""
     scores = found.scores
     yield heading(title, counted(scores.rows, scores.total.rows, scores.suspect_left_out))
-    rows = [score_cells("all", scores.total)]
-    mean = scores.median_ape_by_source_mean
-    if len(scores.by_source) > 1 and mean is not None:
-        rows.append(("sources weighted equally", "", percent(mean), "", "", ""))
-    yield table("Output tokens per second of a replica, predicted against measured", COLUMNS, rows)
-    groups = {
-        "By load": found.by_load,
-        "By program": found.by_program,
-        "By GPU": found.by_gpu,
-        "By weights": scores.by_method,
-        "By source": scores.by_source,
-    }
-    for name, group in groups.items():
-        yield table(name, COLUMNS, [score_cells(*item) for item in group.items()])
+    title = "Output tokens per second of a replica, predicted against measured"
+    yield table(title, COLUMNS, total_rows(scores))
+    yield from score_tables(
+        {
+            "By load": found.by_load,
+            "By program": found.by_program,
+            "By GPU": found.by_gpu,
+            "By weights": scores.by_method,
+            "By source": scores.by_source,
+        }
+    )
     worst = [p for p in scores.worst(SHOWN_ROWS) if isinstance(p, ServingPrediction)]
     if worst:
         columns = ("Row", "Measured", "Predicted", "Error", "What ran")
         yield table("Furthest off", columns, [_row_cells(p) for p in worst], left=(0, 4))
-    if scores.unexpressed:
-        yield notes("Left out, as they cannot be expressed", reasons(scores.unexpressed))
+    yield from left_out(scores.unexpressed)
     yield notes("Notes", _notes(scores.predictions))
 
 

@@ -19,16 +19,11 @@ FIT_COLUMNS = ("", "Rows", "Fitted", "Right", "Balanced", "Wrongly fits", "Wrong
 
 def validation_dict(found: Validation) -> dict[str, Any]:
     """The validation in the shape that `--json` promises; errors are shares, not percent."""
-    total = asdict(found.total)
-    del total["rows"]
     return {
-        "rows": found.rows,
-        "expressed": found.total.rows,
-        "suspect_left_out": found.suspect_left_out,
-        **total,
+        **_total_dict(found),
         "median_ape_by_source_mean": found.median_ape_by_source_mean,
-        "by_source": {name: asdict(score) for name, score in found.by_source.items()},
-        "by_method": {name: asdict(score) for name, score in found.by_method.items()},
+        "by_source": scores_dict(found.by_source),
+        "by_method": scores_dict(found.by_method),
         "unexpressed": _unexpressed_dict(found.unexpressed),
         "worst": [asdict(p) | {"error": p.error} for p in found.worst(SHOWN_ROWS)],
         "unit": found.unit,
@@ -37,22 +32,32 @@ def validation_dict(found: Validation) -> dict[str, Any]:
 
 def fits_dict(found: FitsValidation) -> dict[str, Any]:
     """The validation of "fits" in the shape that `--json` promises."""
-    total = asdict(found.total)
-    del total["rows"]
     return {
-        "rows": found.rows,
-        "expressed": found.total.rows,
-        "suspect_left_out": found.suspect_left_out,
-        **total,
+        **_total_dict(found),
         "near_edge_share": NEAR_EDGE,
         "near_edge": asdict(found.near_edge),
         "away_from_edge": asdict(found.away_from_edge),
         "margin": MARGIN,
-        "by_source": {name: asdict(score) for name, score in found.by_source.items()},
-        "by_method": {name: asdict(score) for name, score in found.by_method.items()},
+        "by_source": scores_dict(found.by_source),
+        "by_method": scores_dict(found.by_method),
         "unexpressed": _unexpressed_dict(found.unexpressed),
         "wrong": [asdict(v) for v in found.verdicts if v.predicted != v.fitted],
     }
+
+
+def _total_dict(found: Validation | FitsValidation) -> dict[str, Any]:
+    """How many rows count and were predicted, and the score of all of them."""
+    counts = {
+        "rows": found.rows,
+        "expressed": found.total.rows,
+        "suspect_left_out": found.suspect_left_out,
+    }
+    return counts | asdict(found.total) | {"rows": found.rows}
+
+
+def scores_dict(scores: Mapping[str, Score] | Mapping[str, FitScore]) -> dict[str, Any]:
+    """Scores by the name of their group."""
+    return {name: asdict(score) for name, score in scores.items()}
 
 
 def _unexpressed_dict(reasons: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
@@ -62,20 +67,35 @@ def _unexpressed_dict(reasons: Mapping[str, Sequence[str]]) -> list[dict[str, An
 def validation_parts(found: Validation, title: str) -> Iterator[RenderableType]:
     """The validation as parts to print."""
     yield heading(title, counted(found.rows, found.total.rows, found.suspect_left_out))
-    rows = [score_cells("all", found.total)]
-    mean = found.median_ape_by_source_mean
-    if len(found.by_source) > 1 and mean is not None:
-        rows.append(("sources weighted equally", "", percent(mean), "", "", ""))
-    yield table("Predicted against measured", COLUMNS, rows)
-    yield table("By method", COLUMNS, [score_cells(*item) for item in found.by_method.items()])
-    yield table("By source", COLUMNS, [score_cells(*item) for item in found.by_source.items()])
+    yield table("Predicted against measured", COLUMNS, total_rows(found))
+    yield from score_tables({"By method": found.by_method, "By source": found.by_source})
     worst = found.worst(SHOWN_ROWS)
     if worst:
         scale = BYTES_PER_GIB[found.unit]
         columns = ("Row", "Measured GiB", "Predicted GiB", "Error", "Rests on")
         yield table("Furthest off", columns, [_row_cells(p, scale) for p in worst], left=(0, 4))
-    if found.unexpressed:
-        yield notes("Left out, as they cannot be expressed", reasons(found.unexpressed))
+    yield from left_out(found.unexpressed)
+
+
+def total_rows(found: Validation) -> list[tuple[str, ...]]:
+    """The score of all rows, and with every source weighing the same where there are several."""
+    rows = [score_cells("all", found.total)]
+    mean = found.median_ape_by_source_mean
+    if len(found.by_source) > 1 and mean is not None:
+        rows.append(("sources weighted equally", "", percent(mean), "", "", ""))
+    return rows
+
+
+def score_tables(groups: Mapping[str, Mapping[str, Score]]) -> Iterator[RenderableType]:
+    """A table of scores for each way of grouping the rows."""
+    for name, scores in groups.items():
+        yield table(name, COLUMNS, [score_cells(*item) for item in scores.items()])
+
+
+def left_out(unexpressed: Mapping[str, Sequence[str]]) -> Iterator[RenderableType]:
+    """Why rows were left out, where some were."""
+    if unexpressed:
+        yield notes("Left out, as they cannot be expressed", reasons(unexpressed))
 
 
 def fits_parts(found: FitsValidation, title: str) -> Iterator[RenderableType]:
@@ -84,8 +104,8 @@ def fits_parts(found: FitsValidation, title: str) -> Iterator[RenderableType]:
     near = f"near the edge (within {NEAR_EDGE:.0%} of the card)"
     groups = {"all": found.total, near: found.near_edge, "the others": found.away_from_edge}
     yield table("Fits or not", FIT_COLUMNS, [_fit_cells(*item) for item in groups.items()])
-    yield table("By method", FIT_COLUMNS, [_fit_cells(*item) for item in found.by_method.items()])
-    yield table("By source", FIT_COLUMNS, [_fit_cells(*item) for item in found.by_source.items()])
+    for name, scores in {"By method": found.by_method, "By source": found.by_source}.items():
+        yield table(name, FIT_COLUMNS, [_fit_cells(*item) for item in scores.items()])
     wrong = [v for v in found.verdicts if v.predicted != v.fitted]
     told = [
         f"{v.row_id}: {v.peak_gib:.1f} of {v.capacity_gib:.0f} GiB predicted, "
@@ -94,8 +114,7 @@ def fits_parts(found: FitsValidation, title: str) -> Iterator[RenderableType]:
     ]
     if told:
         yield notes("Told wrongly", told)
-    if found.unexpressed:
-        yield notes("Left out, as they cannot be expressed", reasons(found.unexpressed))
+    yield from left_out(found.unexpressed)
     yield notes("Margin", [MARGIN])
 
 

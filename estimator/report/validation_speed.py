@@ -11,10 +11,13 @@ from estimator.report.validation import (
     COLUMNS,
     SHOWN_ROWS,
     counted,
+    left_out,
     percent,
-    reasons,
     score_cells,
+    score_tables,
+    scores_dict,
     signed,
+    total_rows,
     validation_dict,
 )
 from estimator.validation.runs import RunsValidation
@@ -23,52 +26,48 @@ from estimator.validation.throughput import SpeedPrediction, ThroughputValidatio
 
 def throughput_dict(found: ThroughputValidation) -> dict[str, Any]:
     """The validation in the shape that `--json` promises; errors are shares, not percent."""
-    own = found.own
-    expressed = found.scores.total.rows
-    if own:
-        expressed += own.rows_used + own.rows_in_small_groups
     return validation_dict(found.scores) | {
-        "expressed": expressed,
+        "expressed": _expressed(found),
         "scored": found.scores.total.rows,
         "mean_interval_width": found.mean_interval_width,
         "spearman_mfu": found.spearman,
-        "by_gpu": {name: asdict(score) for name, score in found.by_gpu.items()},
-        "by_stack": {name: asdict(score) for name, score in found.by_stack.items()},
+        "by_gpu": scores_dict(found.by_gpu),
+        "by_stack": scores_dict(found.by_stack),
         "dimensions_from_catalogue": list(found.filled),
         "calibration": found.calibration,
         "own_rows": asdict(found.own) if found.own else None,
     }
 
 
+def _expressed(found: ThroughputValidation) -> int:
+    """Rows that could be expressed, those that stood in for own measurements among them."""
+    own = found.own
+    return found.scores.total.rows + (own.rows_used + own.rows_in_small_groups if own else 0)
+
+
 def throughput_parts(found: ThroughputValidation, title: str) -> Iterator[RenderableType]:
     """The validation as parts to print."""
-    scores = found.scores
-    own = found.own
-    expressed = scores.total.rows + (own.rows_used + own.rows_in_small_groups if own else 0)
-    yield heading(title, counted(scores.rows, expressed, scores.suspect_left_out))
-    rows = [score_cells("all", scores.total)]
-    mean = scores.median_ape_by_source_mean
-    if len(scores.by_source) > 1 and mean is not None:
-        rows.append(("sources weighted equally", "", percent(mean), "", "", ""))
+    scores, own = found.scores, found.own
+    yield heading(title, counted(scores.rows, _expressed(found), scores.suspect_left_out))
+    rows = total_rows(scores)
     if own:
         rows.append(score_cells("the same rows, not calibrated", own.before))
         mean = own.before_by_source_mean
         rows.append(("the same, sources equally", "", percent(mean), "", "", ""))
     yield table("Tokens per second and GPU, predicted against measured", COLUMNS, rows)
-    groups = {
-        "By method": scores.by_method,
-        "By stack": found.by_stack,
-        "By GPU": found.by_gpu,
-        "By source": scores.by_source,
-    }
-    for name, group in groups.items():
-        yield table(name, COLUMNS, [score_cells(*item) for item in group.items()])
+    yield from score_tables(
+        {
+            "By method": scores.by_method,
+            "By stack": found.by_stack,
+            "By GPU": found.by_gpu,
+            "By source": scores.by_source,
+        }
+    )
     worst = [p for p in scores.worst(SHOWN_ROWS) if isinstance(p, SpeedPrediction)]
     if worst:
         columns = ("Row", "Measured", "Predicted", "Error", "What ran")
         yield table("Furthest off", columns, [_row_cells(p) for p in worst], left=(0, 4))
-    if scores.unexpressed:
-        yield notes("Left out, as they cannot be expressed", reasons(scores.unexpressed))
+    yield from left_out(scores.unexpressed)
     yield notes("Notes", _notes(found))
 
 
@@ -105,8 +104,7 @@ def runs_parts(found: RunsValidation, title: str) -> Iterator[RenderableType]:
     yield heading(title, counted(hours.rows, hours.total.rows, hours.suspect_left_out))
     rows = [score_cells("GPU hours", hours.total), score_cells("dollars", found.dollars)]
     yield table("Predicted against published", COLUMNS, rows)
-    yield table("By family", COLUMNS, [score_cells(*item) for item in hours.by_source.items()])
-    yield table("By method", COLUMNS, [score_cells(*item) for item in hours.by_method.items()])
+    yield from score_tables({"By family": hours.by_source, "By method": hours.by_method})
     columns = ("Run", "Published", "Predicted", "Error", "Rests on")
     cells = [
         (p.row_id, f"{p.measured:,.1f}", f"{p.p50:,.1f}", signed(p.error), p.note)
@@ -114,5 +112,4 @@ def runs_parts(found: RunsValidation, title: str) -> Iterator[RenderableType]:
     ]
     if cells:
         yield table("Furthest off, GPU hours", columns, cells, left=(0, 4))
-    if hours.unexpressed:
-        yield notes("Left out, as they cannot be expressed", reasons(hours.unexpressed))
+    yield from left_out(hours.unexpressed)

@@ -1,5 +1,6 @@
 """Packaged scenario files to start from."""
 
+from functools import cache
 from importlib import resources
 
 from estimator.errors import unknown
@@ -21,6 +22,7 @@ def template_text(name: str) -> str:
     return (_FOLDER / f"{name}.yaml").read_text("utf-8")
 
 
+@cache
 def template(name: str) -> Scenario:
     """The scenario of a template."""
     return parse_scenario(template_text(name), name=f"template {name}")

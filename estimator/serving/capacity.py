@@ -186,7 +186,6 @@ def replica_capacity(
     Requests per second, both latencies and memory all grow with the batch, so the largest
     feasible one is also the best. Arguments broadcast: candidates, draws or both.
     """
-
     load_at = partial(
         steady_state,
         model,

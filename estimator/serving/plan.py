@@ -110,6 +110,17 @@ class ServingPlan:
     options: tuple[ServingOption, ...]
     refused: tuple[Refusal, ...]
 
+    def __repr__(self) -> str:
+        from estimator.serving.notebook import serving_line
+
+        return f"<{serving_line(self)}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from estimator.serving.notebook import serving_html
+
+        return serving_html(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Candidates:

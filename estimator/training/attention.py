@@ -102,9 +102,9 @@ def _eager(
     scores = op.add_constant(tape, scores)
     if attention.sinks:
         scores = op.shift(tape, op.shift(tape, scores))
-    weights = op.softmax(
-        tape, scores, upcast=code.softmax_in_fp32, fused_cast=numerics.dispatch == "cuda"
-    )
+    # Autocast runs every softmax in fp32 (`aten/src/ATen/autocast_mode.h`).
+    upcast = code.softmax_in_fp32 or numerics.autocast
+    weights = op.softmax(tape, scores, upcast=upcast, fused_cast=numerics.dispatch == "cuda")
     weights = op.cast(tape, weights, v.itemsize)
     if attention.sinks:
         weights = op.view(tape, weights, weights.elements)

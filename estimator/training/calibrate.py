@@ -24,7 +24,8 @@ from estimator.hardware.efficiency import efficiency
 from estimator.hardware.rates import Rates, cluster_rates
 from estimator.quantity import FloatArray
 from estimator.training.published import Measurement
-from estimator.training.throughput import StepTime, loss_kind, step_time_of
+from estimator.training.software import loss_kind
+from estimator.training.throughput import StepTime, step_time_of
 from estimator.training.work import StepWork, step_work
 
 NOISE = 0.08  # sd of ln(tokens/s) that the best parameters leave: 0.06 between equal runs, and form

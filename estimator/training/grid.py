@@ -14,16 +14,17 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from estimator.hardware.calibration import Calibration, Values, generation_key, shipped_calibration
+from estimator.hardware.calibration import Calibration, Values, shipped_calibration
 from estimator.hardware.cluster import Cluster
-from estimator.hardware.efficiency import Efficiency, efficiency
+from estimator.hardware.efficiency import Efficiency
 from estimator.hardware.rates import NumberFormat, Rates, cluster_rates, peak_flops
 from estimator.llm.architecture import Architecture
 from estimator.quantity import FloatArray
 from estimator.training.memory import estimate_memory
-from estimator.training.recipe import AttentionKernel, Optimizer, Stack, TrainingRecipe
+from estimator.training.recipe import TrainingRecipe
+from estimator.training.software import Software
 from estimator.training.stacking import chosen, stacked
-from estimator.training.throughput import loss_kind, step_time_of
+from estimator.training.throughput import step_time_of
 from estimator.training.work import step_work
 
 CANDIDATES_AT_ONCE = 2**16
@@ -206,8 +207,8 @@ def _speeds(
     machines: Sequence[Cluster],
     values: Values,
 ) -> _Speeds:
-    software = [_Software.of(form.recipe) for form in forms]
-    generations = [generation_key(machine.gpu.generation) for machine in machines]
+    software = [Software.of(form.recipe) for form in forms]
+    generations = [machine.gpu.generation for machine in machines]
     formats = [x.number_format for x in software]
     machine_keys, machine_places = _numbered(formats, range(len(machines)))
     reached_keys, reached_places = _numbered(software, generations)
@@ -233,39 +234,3 @@ def _machine(machine: Cluster, number_format: NumberFormat, values: Values) -> _
         rates=cluster_rates(machine, number_format, values),
         peak_flops_per_second=np.asarray(peak_flops(machine.gpu, number_format)),
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Software:
-    """What of a recipe decides how much of a machine it reaches."""
-
-    number_format: NumberFormat
-    stack: Stack
-    kernel: AttentionKernel
-    loss: str
-    optimizer: Optimizer
-    compiled: bool
-
-    @classmethod
-    def of(cls, recipe: TrainingRecipe) -> "_Software":
-        return cls(
-            number_format=recipe.number_format,
-            stack=recipe.stack,
-            kernel=recipe.attention,
-            loss=loss_kind(recipe),
-            optimizer=recipe.optimizer,
-            compiled=recipe.compiled,
-        )
-
-    def reached(self, values: Values, generation: str) -> Efficiency:
-        """The efficiency on a GPU generation."""
-        return efficiency(
-            values,
-            generation=generation,
-            stack=self.stack,
-            number_format=self.number_format,
-            kernel=self.kernel,
-            loss=self.loss,
-            optimizer=self.optimizer,
-            compiled=self.compiled,
-        )

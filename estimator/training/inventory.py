@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from estimator.llm.adapters import is_target
+from estimator.llm.adapters import is_target, lora_parameters
 from estimator.llm.architecture import Architecture, Layer, Linear
 from estimator.training.recipe import TrainingRecipe
 
@@ -85,8 +85,7 @@ class Inventory:
                 shared=matrices.shared + self.outside_parameters, experts=matrices.experts
             )
         sizes = [
-            (x.role == "expert", recipe.lora_rank * (x.inputs + x.outputs) * x.copies * n)
-            for x, n in self.adapted
+            (x.role == "expert", lora_parameters(x, recipe.lora_rank) * n) for x, n in self.adapted
         ]
         return Parameters(
             shared=sum(size for expert, size in sizes if not expert),

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from estimator.errors import InputError
 from estimator.llm.architecture import Architecture
 from estimator.quantity import FloatArray
 from estimator.training.families import code_of
@@ -111,6 +112,7 @@ def estimate_memory(
     kernels; "cpu" is what a trace under fake tensors sees. Left out: memory of evaluation, of
     checkpoints being written, and of anything but the training process on the GPU.
     """
+    _check_experts(recipe, gpus)
     batch = np.asarray(recipe.micro_batch if micro_batch is None else micro_batch, dtype=float)
     length = recipe.sequence_length if sequence_length is None else sequence_length
     batch, sequence = np.broadcast_arrays(batch, np.asarray(length, dtype=float))
@@ -125,6 +127,21 @@ def estimate_memory(
     by_part = dict(zip(PARTS, tensors.T.reshape(len(PARTS), *shape), strict=True))
     parts = _parts(rows.fixed, by_part, moments.reshape(shape))
     return _breakdown(architecture, recipe, gpus, parts, moments.reshape(shape))
+
+
+def _check_experts(recipe: TrainingRecipe, gpus: int) -> None:
+    """Refuse experts split more often than there are GPUs: their shares would be too small.
+
+    Memory counts each expert as split by tensor parallelism as well. Megatron-Core can keep whole
+    experts beside split attention (`expert_tensor_parallel_size`): its speed is known, its memory
+    is not modelled.
+    """
+    split = recipe.tensor_parallel * recipe.pipeline_parallel * recipe.expert_parallel
+    if recipe.expert_parallel > 1 and gpus % split:
+        raise InputError(
+            f"{gpus} GPUs cannot be divided into groups of {split} (tensor x pipeline x expert "
+            "parallel); choose degrees whose product divides the GPUs"
+        )
 
 
 def _values(recipe: TrainingRecipe, batch: FloatArray, sequence: FloatArray) -> FloatArray:

@@ -103,6 +103,17 @@ class TrainingRun:
     knowledge: Knowledge
     """Whether its measurements include this GPU generation and this software stack."""
 
+    def __repr__(self) -> str:
+        from estimator.training.notebook import run_line
+
+        return f"<{run_line(self)}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from estimator.training.notebook import run_html
+
+        return run_html(self)
+
 
 def gpu_hours(
     tokens: ArrayLike, tokens_per_second_per_gpu: ArrayLike, efficiency_factor: ArrayLike = 1.0

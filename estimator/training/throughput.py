@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from estimator.hardware.calibration import Calibration, generation_key, shipped_calibration
+from estimator.hardware.calibration import Calibration, shipped_calibration
 from estimator.hardware.cluster import Cluster
-from estimator.hardware.efficiency import Efficiency, efficiency
+from estimator.hardware.efficiency import Efficiency
 from estimator.hardware.rates import (
     Group,
     Numbers,
@@ -32,6 +32,7 @@ from estimator.llm.architecture import Architecture
 from estimator.quantity import FloatArray
 from estimator.training.passes import PassWork
 from estimator.training.recipe import TrainingRecipe
+from estimator.training.software import Software
 from estimator.training.work import Collectives, Launches, Shapes, StepWork, step_work
 
 GATHER_NORM = 2.0  # how sharply the longer of computing and gathering decides
@@ -144,16 +145,7 @@ def step_time(
         gradient_accumulation=gradient_accumulation,
         virtual_stages=virtual_stages,
     )
-    reached = efficiency(
-        values,
-        generation=generation_key(cluster.gpu.generation),
-        stack=recipe.stack,
-        number_format=number_format,
-        kernel=recipe.attention,
-        loss=loss_kind(recipe),
-        optimizer=recipe.optimizer,
-        compiled=recipe.compiled,
-    )
+    reached = Software.of(recipe).reached(values, cluster.gpu.generation)
     rates = cluster_rates(cluster, number_format, values)
     peak = np.asarray(peak_flops(cluster.gpu, number_format))
     return step_time_of(work, rates, reached, peak_flops_per_second=peak)
@@ -255,16 +247,6 @@ def soft_max(a: Numbers, b: Numbers, norm: float) -> FloatArray:
     high = np.maximum(a, b)
     low = np.minimum(a, b)
     return np.asarray(high * (1.0 + (low / high) ** norm) ** (1.0 / norm))
-
-
-def loss_kind(recipe: TrainingRecipe) -> str:
-    """Key of the traffic of logits: the recipe's loss kernel, else what the stack does.
-
-    Megatron and what is built on it have a vocabulary-parallel kernel that overwrites the logits.
-    """
-    if recipe.loss is None and recipe.stack in ("megatron", "vendor_tuned"):
-        return "kernel"
-    return recipe.loss_kernel
 
 
 def _offload_seconds(work: StepWork, rates: Rates, reached: Efficiency) -> FloatArray:

@@ -5,6 +5,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -29,6 +30,9 @@ class Prediction:
     def error(self) -> float:
         """Signed relative error of the median: 0.1 is 10 % too much."""
         return self.p50 / self.measured - 1.0
+
+
+P = TypeVar("P", bound=Prediction)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,9 +104,7 @@ def score(predictions: Sequence[Prediction]) -> Score:
     )
 
 
-def scores_by(
-    predictions: Sequence[Prediction], group: Callable[[Prediction], str]
-) -> dict[str, Score]:
+def scores_by(predictions: Sequence[P], group: Callable[[P], str]) -> dict[str, Score]:
     """The score of each group, groups in alphabetical order."""
     names = sorted({group(p) for p in predictions})
     return {name: score([p for p in predictions if group(p) == name]) for name in names}

@@ -13,7 +13,7 @@ from estimator.serving.hardware import machine
 from estimator.serving.measured import Measured, batch_of, predict
 from estimator.serving.model import HALF_BYTES, served_model
 from estimator.validation.rows import Row, express, read_rows, without_suspects
-from estimator.validation.scoring import Prediction, Score, Validation, score
+from estimator.validation.scoring import Prediction, Score, Validation, scores_by
 from estimator.validation.serving_cells import EIGHT_BIT_CACHE, program_of, weights_of
 from pricing.gpus import gpu_spec
 
@@ -77,9 +77,9 @@ def validate_serving(path: Path, *, include_suspect: bool = False) -> ServingVal
     )
     return ServingValidation(
         scores=scores,
-        by_gpu=_scores_by(predictions, "gpu"),
-        by_program=_scores_by(predictions, "program"),
-        by_load=_scores_by(predictions, "load"),
+        by_gpu=scores_by(predictions, lambda p: p.gpu),
+        by_program=scores_by(predictions, lambda p: p.program),
+        by_load=scores_by(predictions, lambda p: p.load),
     )
 
 
@@ -203,8 +203,3 @@ def _prediction(case: Case, rate: float) -> ServingPrediction:
         program=found.program,
         load=found.load,
     )
-
-
-def _scores_by(predictions: tuple[ServingPrediction, ...], column: str) -> dict[str, Score]:
-    names = sorted({getattr(p, column) for p in predictions})
-    return {name: score([p for p in predictions if getattr(p, column) == name]) for name in names}

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from estimator.training.published import Measurement, measurement
 from estimator.training.recalibrate import recalibrate
 from estimator.validation.cells import CHECKPOINTING, KERNELS, METHODS, SHARDINGS
 from estimator.validation.rows import Row, express, read_rows, without_suspects
-from estimator.validation.scoring import Prediction, Score, Validation, score
+from estimator.validation.scoring import Prediction, Score, Validation, scores_by
 
 COLUMNS = ("model", "method", "seq_len", "n_gpus", "gpu", "framework", "tokens_per_s_per_gpu")
 NUMBERS = (
@@ -326,20 +326,13 @@ def summary(
     measured_mfu = [p.mfu * p.measured / p.p50 for p in predictions]
     return ThroughputValidation(
         scores=scores,
-        by_gpu=_scores_by(predictions, lambda p: p.gpu),
-        by_stack=_scores_by(predictions, lambda p: p.stack),
+        by_gpu=scores_by(predictions, lambda p: p.gpu),
+        by_stack=scores_by(predictions, lambda p: p.stack),
         mean_interval_width=float(np.mean(widths)) if widths else None,
         spearman=spearman([p.mfu for p in predictions], measured_mfu),
         filled=tuple(case.row.id for case in cases if case.filled),
         calibration=calibration,
     )
-
-
-def _scores_by(
-    predictions: Sequence[SpeedPrediction], group: Callable[[SpeedPrediction], str]
-) -> dict[str, Score]:
-    names = sorted({group(p) for p in predictions})
-    return {name: score([p for p in predictions if group(p) == name]) for name in names}
 
 
 def spearman(a: ArrayLike, b: ArrayLike) -> float | None:

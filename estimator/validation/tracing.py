@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from estimator.errors import InputError
-from estimator.files import user_path, write_atomically
-from estimator.llm.catalogue import find_model, unknown_model
-from estimator.llm.hub import NotOnHubError, fetch_config, read_config_file
+from estimator.files import write_atomically
 from estimator.training.trace import TraceCase, trace_peak
 from estimator.validation.scoring import write_table
 from estimator.validation.traces import described
@@ -24,24 +22,6 @@ class Traced:
     case: TraceCase
     peak_bytes: int
     peak_at: str
-
-
-def config_of(name: str, *, offline: bool = False) -> Mapping[str, object]:
-    """The config.json that `name` means: a file, its folder, a shipped model, one on the hub."""
-    path = user_path(name)
-    if path.is_dir():
-        path = path / "config.json"
-    if path.is_file() or name.endswith(".json"):
-        return read_config_file(path, f"model file {name}")
-    entry = find_model(name)
-    if entry is not None:
-        return entry.config
-    if offline:
-        raise unknown_model(name, "The network is off: it was not looked for on the hub")
-    try:
-        return fetch_config(name, offline=False).config
-    except NotOnHubError as error:
-        raise unknown_model(name, f"Hub: {error}") from None
 
 
 def trace_models(

@@ -1,67 +1,121 @@
-"""The page "Assumptions": every input, where it comes from, and how old the facts are."""
+"""The page "Assumptions": every input, where it comes from, how old it is; each can be edited."""
+
+from collections.abc import Sequence
 
 import streamlit as st
 
-from estimator.dashboard.assumptions import KNOWN_BY, assumptions, price_ages
+from estimator.dashboard.assumptions import (
+    CHANGED,
+    KNOWN_BY,
+    OLD,
+    Row,
+    pending,
+    price_ages,
+    rows,
+    take,
+)
+from estimator.dashboard.changes import changes
+from estimator.dashboard.declared import label, plain
 from estimator.dashboard.session import Shown, current
-from estimator.dashboard.sidebar import reset
-from estimator.dashboard.views import aside, figures, prose, section, verdict_line
+from estimator.dashboard.typed import CELLS
+from estimator.dashboard.views import aside, figures, section, text
 
-CHANGED = "changed by you"
+VERSION = "_assumptions.version"
+FEW, HEIGHT = 14, 560  # rows that need no scrolling, and the pixels of a table that does
+HOW = (
+    "Type over Low, Middle or High; the verdict follows. A middle takes its range along; without "
+    "Low and High it is exact, and without a middle all between is as likely."
+)
 
 
 def page(shown: Shown) -> None:
-    """All inputs as a table to be filtered, and the age of the facts behind them."""
-    verdict_line(shown.decision.verdict.sentence)
-    section(
-        "Every input of the scenario",
-        "P10, P50 and P90 of an uncertain one. To move one, take its slider in the sidebar, or add "
-        "it there under “Any other input”.",
+    """The verdict, all inputs as a table to be filtered and edited, and the age of the facts."""
+    verdict = shown.decision.verdict
+    st.html(
+        f'<p class="sure"><strong>{text(verdict.sentence)}</strong> '
+        f"How sure: {text(verdict.confidence)}.</p>"
     )
-    changed = {entry.path: entry for entry in shown.wish.changed}
-    words, known = _filters()
-    rows = assumptions(shown.yaml, tuple(changed))
-    wanted = [
-        row
-        for row in rows
-        if words.casefold() in " ".join(row).casefold() and (not known or row[-1] in known)
-    ]
-    if changed:
-        st.button(
-            f"Set back the {len(changed)} inputs changed by you",
-            key="assumptions.reset",
-            icon=":material/undo:",
-            on_click=reset,
-            args=(tuple(changed.values()),),
-        )
-    prose(f"{len(wanted)} of {len(rows)} inputs")
-    st.dataframe(
-        [dict(zip(("Input", "Value", "Unit", "Source", "As of", "Known by"), r, strict=True))
-         for r in wanted],
-        hide_index=True,
-        height=620,
-        width="stretch",
-        column_config={
-            "Input": st.column_config.TextColumn(width="large"),
-            "Source": st.column_config.TextColumn(width="large"),
-        },
-    )  # fmt: skip
+    said = st.container()
+    section("Every input of the scenario", HOW)
+    every = rows(shown)
+    words, kinds = _filters()
+    wanted = [row for row in every if row.matches(words, kinds)]
+    old = [row for row in every if row.is_old]
+    aside(f"{len(wanted)} of {len(every)} inputs; the sources of {len(old)} are {OLD}.")
+    paths = tuple(row.path for row in wanted)
+    key = _key(shown, paths)
+    problems, _ = pending(shown, key, paths)
+    with said:
+        _problems(shown, problems)
+    if wanted:
+        _table(wanted, key, paths)
+    changes(shown)
     section("How old the prices and facts are", "Over 90 days a price may have moved.")
     figures(("Table", "Oldest", "Newest", ""), price_ages())
     aside(shown.decision.footer)
 
 
+def _problems(shown: Shown, typed: dict[str, str]) -> None:
+    for problem in shown.problems:
+        st.error(plain(problem), icon=":material/error:")
+    for notice in shown.wish.notices:
+        st.warning(plain(notice), icon=":material/link_off:")
+    for path, problem in typed.items():
+        words = f"{label(path)} ({path}): {problem}. The answer is still the last good one."
+        st.error(plain(words), icon=":material/error:")
+    if typed:
+        st.button("Forget what was typed there", key="assumptions.forget", on_click=_anew)
+
+
 def _filters() -> tuple[str, list[str]]:
-    left, right = st.columns([2, 3])
+    left, right = st.columns([2, 5])
     with left:
         words = st.text_input(
             "Find", key="assumptions.find", placeholder="a word, a path, a source"
         )
     with right:
-        known = st.pills(
-            "Known by", [CHANGED, *KNOWN_BY], selection_mode="multi", key="assumptions.known"
+        kinds = st.pills(
+            "Show only", [CHANGED, OLD, *KNOWN_BY], selection_mode="multi", key="assumptions.known"
         )
-    return words, known
+    return words, kinds
+
+
+def _key(shown: Shown, paths: Sequence[str]) -> str:
+    """The table's key: another one for other rows, and where something else overtook its cells."""
+    key = f"assumptions.table.{st.session_state.get(VERSION, 0)}.{hash(paths)}"
+    if pending(shown, key, paths)[1]:
+        _anew()
+        return _key(shown, paths)
+    return key
+
+
+def _anew() -> None:
+    """Draw the table anew, without what was typed into it."""
+    st.session_state[VERSION] = st.session_state.get(VERSION, 0) + 1
+
+
+def _table(wanted: Sequence[Row], key: str, paths: Sequence[str]) -> None:
+    from pandas import DataFrame
+
+    table = DataFrame([row.columns for row in wanted]).astype(dict.fromkeys(CELLS, float))
+    number = st.column_config.NumberColumn(format="%.6g", width=90)
+    with st.container(key="assumptions"):
+        st.data_editor(
+            table,
+            key=key,
+            on_change=take,
+            args=(key, paths),
+            hide_index=True,
+            height=HEIGHT if len(wanted) > FEW else "content",
+            width="stretch",
+            disabled=[column for column in table.columns if column not in CELLS],
+            column_config={
+                "Input": st.column_config.TextColumn(width=300, pinned=True),
+                **dict.fromkeys(CELLS, number),
+                "Source": st.column_config.TextColumn(width="large"),
+            },
+            alt="Every input of the scenario with low, middle and high value, unit and source",
+        )
 
 
 page(current())

@@ -2,11 +2,11 @@
 
 import streamlit as st
 
+from estimator.dashboard.changes import changes
 from estimator.dashboard.declared import plain
 from estimator.dashboard.downloads import downloads
 from estimator.dashboard.results import cash_flow, claimed, leads
 from estimator.dashboard.session import Shown, current
-from estimator.dashboard.sidebar import reset
 from estimator.dashboard.views import (
     aside,
     chart,
@@ -14,6 +14,7 @@ from estimator.dashboard.views import (
     lead_picture,
     listing,
     prose,
+    rows_chart,
     section,
     table,
     text,
@@ -25,7 +26,7 @@ from estimator.report.charts import Chart
 def page(shown: Shown) -> None:
     """The whole page, the verdict first."""
     _verdict(shown)
-    _changes(shown)
+    changes(shown)
     _alternatives(shown)
     _cash_flow(shown)
     _doubts(shown)
@@ -50,40 +51,18 @@ def _verdict(shown: Shown) -> None:
     )
 
 
-def _changes(shown: Shown) -> None:
-    """What the user changed, each with its own way back."""
-    changed = shown.wish.changed
-    if not changed:
-        return
-    with st.container(horizontal=True, key="changes", vertical_alignment="center", gap="small"):
-        st.markdown("**Changed by you:**", width="content")
-        for entry in changed:
-            now = entry.show(shown.wish.values[entry.path])
-            words = f"{entry.label}: {entry.show(entry.default)} → {now}"
-            st.button(
-                words.replace("$", r"\$"),
-                wrap=True,
-                key=f"reset.{entry.path}",
-                icon=":material/undo:",
-                help="Set back",
-                on_click=reset,
-                args=((entry,),),
-            )
-        st.button("Reset all", key="reset", type="tertiary", on_click=reset, args=(changed,))
-
-
 def _alternatives(shown: Shown) -> None:
     found = shown.decision
     left, right = st.columns([2, 3], gap="large")
     with left:
         section("How often each is the best", f"Out of {found.futures} simulated futures.")
-        chart("chances", found.chances)
+        rows_chart("chances", found.chances)
     with right:
         section(
             "What each is worth against doing nothing",
             "Dot: expected value. Bar: 8 of 10 futures. Today's money.",
         )
-        chart("values", found.values)
+        rows_chart("values", found.values)
     table("The same as a table", found.values)
 
 
@@ -127,7 +106,7 @@ def _doubts(shown: Shown) -> None:
         if found.information is None:
             prose("No single input is worth finding out first.")
         else:
-            chart("information", found.information)
+            rows_chart("information", found.information)
             table("The same as a table", found.information)
         prose(f"Knowing everything would be worth {about(found.evpi_usd)}.")
 

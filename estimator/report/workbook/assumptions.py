@@ -42,8 +42,11 @@ STYLE: Mapping[Live, str] = {
     "no": "input_not",
     "not used": "input_not",
 }
-WIDTHS = (50, 44, 14, 16, 12, 12, 50, 11, 14, 30, 9, 60)
+WIDTHS = (46, 40, 14, 15, 11, 11, 48, 11, 13, 34, 9, 34)
+COMPUTED_WIDTHS = (60, 36, 90)
+"""Of the columns of words of the second sheet."""
 FIRST_ROW = 3
+HEAD_POINTS = 45
 CHOICE = "What follows the pilot"
 RATE_QUANTITY = Quantity(value=0, unit="share/year", source="the scenario")
 
@@ -82,22 +85,26 @@ def write_assumptions(paper: Paper, base: BaseCase, plan: Plan) -> dict[str, tup
     paper.text(0, 0, "Assumptions: change a yellow cell, and every sheet follows", "title")
     paper.text(1, 0, _legend(found), "faint")
     paper.texts(FIRST_ROW - 1, 0, HEADS, "head")
+    paper.sheet.set_row(FIRST_ROW - 1, HEAD_POINTS)
     row = FIRST_ROW
     quantities = base.scenario.inputs() | {RATE: RATE_QUANTITY}
     for path, node in _ordered(base):
         assert input_name(path) not in cells
         cells[input_name(path)] = (row, VALUE)
         meaning = capitalised(describe_input(Scenario, path))
-        paper.texts(row, 0, (meaning, input_name(path)))
+        paper.texts(row, 0, (meaning, input_name(path)), "wrapped")
+        texts = (meaning, input_name(path), *_known(quantities[path], found[path]))
+        paper.height(row, texts, (*WIDTHS[:VALUE], *WIDTHS[VALUE + 4 :]))
         paper.number(row, VALUE, node.value, STYLE[found[path].live])
         _write_range(paper, row, quantities[path], found[path])
         row += 1
     if base.scenario.currency != DOLLARS:
         cells[CURRENCY] = (row, VALUE)
         _write_rate(paper, row, base.scenario.currency)
-    for column, width in enumerate(WIDTHS):
-        paper.sheet.set_column(column, column, width)
+    paper.widths(*WIDTHS)
     paper.sheet.freeze_panes(FIRST_ROW, VALUE + 1)
+    paper.sheet.autofilter(FIRST_ROW - 1, 0, row - 1, len(HEADS) - 1)
+    paper.print_on_one_width(head_row=FIRST_ROW - 1)
     return cells
 
 
@@ -118,12 +125,16 @@ def _legend(found: Mapping[str, Liveness]) -> str:
 
 def _write_range(paper: Paper, row: int, quantity: Quantity, found: Liveness) -> None:
     """Unit, range and origin of an input, and whether it is live."""
-    paper.text(row, VALUE + 1, quantity.unit or "")
+    paper.text(row, VALUE + 1, quantity.unit or "", "after_number")
     if not quantity.is_fixed and quantity.form != "probability":
         p10, _, p90 = quantity.p10_p50_p90()
         paper.number(row, VALUE + 2, p10)
         paper.number(row, VALUE + 3, p90)
-    known = (
+    paper.texts(row, VALUE + 4, _known(quantity, found), "after_number")
+
+
+def _known(quantity: Quantity, found: Liveness) -> tuple[str, ...]:
+    return (
         quantity.source or "the scenario",
         quantity.as_of or "",
         quantity.evidence or "your figure",
@@ -131,7 +142,6 @@ def _write_range(paper: Paper, row: int, quantity: Quantity, found: Liveness) ->
         found.live,
         "; ".join(found.fixed),
     )
-    paper.texts(row, VALUE + 4, known)
 
 
 def _write_rate(paper: Paper, row: int, currency: str) -> None:
@@ -139,7 +149,7 @@ def _write_rate(paper: Paper, row: int, currency: str) -> None:
     paper.texts(row, 0, (f"{rate.name} for one US dollar", CURRENCY))
     paper.number(row, VALUE, rate.units_per_usd, "input")
     paper.text(row, VALUE + 1, f"{rate.currency}/USD")
-    paper.texts(row, VALUE + 4, (rate.source, rate.as_of, "", "", "yes"))
+    paper.texts(row, VALUE + 4, (rate.source, rate.as_of, "", "", "yes"), "after_number")
 
 
 def write_computed(
@@ -155,19 +165,24 @@ def write_computed(
     for node in frozen_nodes(references.plan):
         name = references.frozen[node.serial]
         cells[name] = (row, VALUE)
-        paper.texts(row, 0, (capitalised(node.name), name))
+        paper.texts(row, 0, (capitalised(node.name), name), "wrapped")
         paper.number(row, VALUE, node.value, "frozen")
-        paper.text(row, VALUE + 1, ", ".join(sorted(node.behind)) or "no input, only settings")
+        behind = ", ".join(sorted(node.behind)) or "no input, only settings"
+        paper.text(row, VALUE + 1, behind, "after_number")
+        paper.height(row, (node.name, name, behind), COMPUTED_WIDTHS)
         row += 1
     if "staged" in base.accounts:
-        paper.text(row, 0, f"{CHOICE}: {base.accounts['staged'].notes[0]}")
-        paper.text(row, VALUE + 1, ", ".join(sorted(base.choice_behind)))
+        chosen = f"{CHOICE}: {base.accounts['staged'].notes[0]}"
+        behind = ", ".join(sorted(base.choice_behind))
+        paper.texts(row, 0, (chosen, "", "", behind), "wrapped")
+        paper.height(row, (chosen, "", behind), COMPUTED_WIDTHS)
         row += 1
     paper.text(row + 1, 0, "Settings of the scenario", "title")
     for i, (path, value) in enumerate(_settings(base.scenario)):
         paper.texts(row + 2 + i, 0, (path, "", value))
-    for column, width in enumerate((70, 36, 20, 90)):
-        paper.sheet.set_column(column, column, width)
+    paper.widths(*COMPUTED_WIDTHS[:2], 16, COMPUTED_WIDTHS[2])
+    paper.sheet.freeze_panes(FIRST_ROW, 1)
+    paper.print_on_one_width(head_row=FIRST_ROW - 1)
     return cells
 
 

@@ -7,6 +7,7 @@ from xlsxwriter import Workbook
 from xlsxwriter.utility import xl_rowcol_to_cell
 
 from estimator import __version__
+from estimator.decision.simulate import Comparison
 from estimator.hardware.calibration import Calibration
 from estimator.report.workbook.assumptions import (
     ASSUMPTIONS,
@@ -27,11 +28,17 @@ SUMMARY = "Summary"
 CREATED = datetime.datetime(1980, 1, 1)  # as the zip's own files: equal inputs, equal bytes
 
 
-def workbook(scenario: Scenario, *, calibration: Calibration | None = None) -> bytes:
+def workbook(
+    scenario: Scenario,
+    *,
+    calibration: Calibration | None = None,
+    comparison: Comparison | None = None,
+) -> bytes:
     """The base case of a scenario as a workbook with live formulas, every input at its median.
 
     An .xlsx file: a summary, the assumptions as named cells, what stays fixed, one sheet for each
     alternative, and the workings that these share. Equal inputs give equal bytes.
+    `comparison`: of the same scenario, whose verdict then stands first.
     """
     base = base_case(scenario, calibration)
     months, rate = scenario.horizon_months, scenario.discount_rate_per_year
@@ -49,7 +56,9 @@ def workbook(scenario: Scenario, *, calibration: Calibration | None = None) -> b
         return Paper(book.add_worksheet(title), formats)
 
     names = {
-        SUMMARY: write_summary(sheet(SUMMARY), scenario, ledgers),
+        SUMMARY: write_summary(
+            sheet(SUMMARY), scenario, ledgers, book.add_chart({"type": "bar"}), comparison
+        ),
         ASSUMPTIONS: write_assumptions(sheet(ASSUMPTIONS), base, planned),
         COMPUTED: write_computed(sheet(COMPUTED), base, references),
     }

@@ -1,6 +1,8 @@
 """Writing cells: text that stays text, formulas with the values they have now."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -9,9 +11,15 @@ from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
 LONGEST_TEXT = 32_000  # Excel holds 32,767 characters in a cell
+A4 = 9
+LINE_POINTS = 14.5
+LETTER = 0.95  # width of a letter over that of a digit, which columns are measured in
 MONEY = "#,##0;-#,##0"
-NUMBER = "General"
-SHARE = "0.0%"
+NUMBER = "#,##0.00##"
+WHOLE, LARGE_WHOLE, TINY = "General", "#,##0", "0.00E+00"
+LARGE, SMALL = 1000.0, 0.001
+SHARE = "#,##0.0%"
+# No format has a condition in brackets: not every program shows the minus of a number under one.
 OPTIONS = {
     "in_memory": True,
     "strings_to_formulas": False,
@@ -20,21 +28,28 @@ OPTIONS = {
 }
 STYLES: dict[str, dict[str, Any]] = {
     "title": {"bold": True, "font_size": 14},
-    "head": {"bold": True, "bottom": 1, "text_wrap": True, "valign": "top"},
+    "head": {"bold": True, "bottom": 1, "text_wrap": True, "valign": "bottom"},
+    "figure_head": {
+        "bold": True, "bottom": 1, "text_wrap": True, "valign": "bottom", "align": "right"
+    },
     "text": {},
-    "wrapped": {"text_wrap": True, "valign": "top"},
+    "wrapped": {"text_wrap": True},
+    "after_number": {"text_wrap": True, "indent": 1},
     "faint": {"font_color": "#595959", "italic": True},
     "bold": {"bold": True},
+    "verdict": {"bold": True, "text_wrap": True},
+    "note": {"font_color": "#595959", "italic": True, "text_wrap": True},
     "input": {"font_color": "#0000FF", "bg_color": "#FFF2CC", "num_format": NUMBER},
     "input_partly": {"font_color": "#0000FF", "bg_color": "#FCE4D6", "num_format": NUMBER},
     "input_not": {"font_color": "#595959", "bg_color": "#D9D9D9", "num_format": NUMBER},
     "frozen": {"bg_color": "#D9D9D9", "num_format": NUMBER},
-    "number": {"num_format": NUMBER},
-    "money": {"num_format": MONEY},
-    "total": {"num_format": MONEY, "bold": True, "top": 1},
-    "share": {"num_format": SHARE},
-    "months": {"num_format": "0.0"},
-}
+    "number": {"num_format": NUMBER, "align": "right"},
+    "money": {"num_format": MONEY, "align": "right"},
+    "total": {"num_format": MONEY, "bold": True, "top": 1, "align": "right"},
+    "rate": {"num_format": "0.000%", "align": "right"},
+    "share": {"num_format": SHARE, "align": "right"},
+    "months": {"num_format": "0.0", "align": "right"},
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,16 +69,73 @@ class Paper:
             if text:
                 self.text(row, column + i, text, style)
 
+    def merged(self, row: int, last_column: int, text: str, style: str) -> None:
+        """Text over all columns up to the last."""
+        self.sheet.merge_range(row, 0, row, last_column, "", self.styles[style])
+        self.text(row, 0, text, style)
+
     def number(self, row: int, column: int, value: float, style: str = "number") -> None:
         """A number that stands for itself."""
-        self.sheet.write_number(row, column, value, self.styles[style])
+        self.sheet.write_number(row, column, value, self._style(style, value))
 
     def formula(self, row: int, column: int, formula: str, value: float | str, style: str) -> None:
         """A formula (without the equals sign) with its value now; nan: #N/A."""
         shown = value if isinstance(value, str) or np.isfinite(value) else "#N/A"
-        self.sheet.write_formula(row, column, f"={formula}", self.styles[style], shown)
+        self.sheet.write_formula(row, column, f"={formula}", self._style(style, value), shown)
+
+    def widths(self, *widths: float) -> None:
+        """Widths of the first columns, in characters."""
+        for column, width in enumerate(widths):
+            self.sheet.set_column(column, column, width)
+
+    def height(self, row: int, texts: Sequence[str], widths: Sequence[float]) -> None:
+        """As many lines in a row as wrapped texts need, which not every program works out."""
+        lines = max(ceil(len(t) * LETTER / w) for t, w in zip(texts, widths, strict=True))
+        if lines > 1:
+            self.sheet.set_row(row, LINE_POINTS * lines)
+
+    def print_on_one_width(self, *, head_row: int | None = None) -> None:
+        """On landscape pages as wide as the sheet; `head_row`: of the heads that each repeats."""
+        self._print(head_row)
+        self.sheet.fit_to_pages(1, 0)
+
+    def print_by_parts(
+        self, *, head_row: int, last: tuple[int, int], parts: Sequence[int], percent: int
+    ) -> None:
+        """On landscape pages that begin at the columns of `parts`; the first column repeats.
+
+        `last`: row and column of the last cell on paper.
+        """
+        self._print(head_row)
+        self.sheet.print_area(0, 0, *last)
+        self.sheet.repeat_columns(0)
+        self.sheet.set_v_pagebreaks(list(parts))
+        self.sheet.set_print_scale(percent)
+
+    def _print(self, head_row: int | None) -> None:
+        self.sheet.set_landscape()
+        self.sheet.set_paper(A4)
+        self.sheet.set_margins(left=0.5, right=0.5, top=0.5, bottom=0.7)
+        self.sheet.set_footer("&L&8&A&R&8&P / &N")
+        if head_row is not None:
+            self.sheet.repeat_rows(head_row)
+
+    def _style(self, style: str, value: float | str) -> Format:
+        """The style with as many digits as the number has now."""
+        if STYLES[style].get("num_format") != NUMBER or isinstance(value, str):
+            return self.styles[style]
+        if float(value).is_integer():
+            return self.styles[f"{style}, {'whole' if abs(value) < LARGE else 'large'}"]
+        return self.styles[f"{style}, tiny" if abs(value) < SMALL else style]
 
 
 def styles(book: Workbook) -> dict[str, Format]:
-    """The styles of a workbook by name."""
-    return {name: book.add_format(properties) for name, properties in STYLES.items()}
+    """The styles of a workbook by name; those of plain numbers in all `kinds`."""
+    kinds = {"": NUMBER, ", whole": WHOLE, ", large": LARGE_WHOLE, ", tiny": TINY}
+    every = {
+        f"{name}{kind}": look | ({"num_format": digits} if kind else {})
+        for name, look in STYLES.items()
+        for kind, digits in kinds.items()
+        if not kind or look.get("num_format") == NUMBER
+    }
+    return {name: book.add_format({"valign": "top"} | look) for name, look in every.items()}

@@ -32,7 +32,6 @@ from estimator.report.workbook.references import (
     MONTH_ROW,
     NAME,
     PRESENT,
-    WORDS,
     References,
     numbered,
 )
@@ -41,6 +40,9 @@ GO_LIVE_ROW = 1
 HEADS = ("Line item", "Kind", "How it comes about", "Amount", "In today's money")
 SHARED_FIRST = MONTH_ROW + 1
 DISCOUNTED = (BENEFITS, COSTS, OWN, NET)
+WIDTHS = (38, 30, 54)
+"""Of the columns of words."""
+MONTHS_ON_A_PAGE, PRINTED_PERCENT = 12, 60
 LARGEST = (OWED, OWED_TODAY)
 ADDED = (TODAY, CHANGES)
 
@@ -48,10 +50,11 @@ ADDED = (TODAY, CHANGES)
 def write_ledger(paper: Paper, made: Ledger, references: References) -> None:
     """The whole sheet of an alternative."""
     refer = references.on(made.account.id)
-    paper.text(0, NAME, f"{made.account.label}: money in US dollars, month by month", "title")
+    paper.text(0, NAME, made.account.label, "title")
+    paper.text(0, KIND, "money in US dollars, month by month", "faint")
     paper.text(GO_LIVE_ROW, NAME, "Months until it serves", "bold")
     _node(paper, GO_LIVE_ROW, AMOUNT, made.go_live, factor(made.go_live, refer))
-    _months(paper, HEADS, made.months)
+    _months(paper, HEADS, made.months, last_printed=made.row(len(TOTALS)) - 1)
     for i, line in enumerate(made.lines):
         _write_line(paper, FIRST_ITEM + i, line, made, refer)
     _write_totals(paper, made)
@@ -65,20 +68,26 @@ def write_ledger(paper: Paper, made: Ledger, references: References) -> None:
 def write_shared(paper: Paper, months: int, references: References) -> None:
     """The workings that more than one alternative uses."""
     paper.text(0, NAME, "Workings that several alternatives share", "title")
-    _months(paper, ("Working", "Kind", "What it is", "Value", ""), months)
+    heads = ("Working", "Kind", "What it is", "Value", "")
+    _months(paper, heads, months, last_printed=MONTH_ROW)
     _workings(paper, SHARED, references, SHARED_FIRST)
 
 
-def _months(paper: Paper, heads: Sequence[str], months: int) -> None:
-    """The head of a sheet of formulas: months are counted from 0, the month of the decision."""
-    paper.texts(MONTH_ROW, NAME, tuple(heads), "head")
+def _months(paper: Paper, heads: Sequence[str], months: int, *, last_printed: int) -> None:
+    """The head of a sheet of formulas: months are counted from 0, the month of the decision.
+
+    Printed are the rows down to `last_printed`, a year on a page: workings are for the screen.
+    """
+    paper.texts(MONTH_ROW, NAME, tuple(heads[:AMOUNT]), "head")
+    paper.texts(MONTH_ROW, AMOUNT, tuple(heads[AMOUNT:]), "figure_head")
     for month in range(months + 1):
-        paper.number(MONTH_ROW, FIRST + month, month, "head")
+        paper.number(MONTH_ROW, FIRST + month, month, "figure_head")
     paper.sheet.freeze_panes(MONTH_ROW + 1, NAME + 1)
-    paper.sheet.set_column(NAME, NAME, 44)
-    paper.sheet.set_column(KIND, KIND, 20)
-    paper.sheet.set_column(WORDS, WORDS, 36)
-    paper.sheet.set_column(AMOUNT, FIRST + months, 13)
+    paper.widths(*WIDTHS, 14, 14)
+    paper.sheet.set_column(FIRST, FIRST + months, 11)
+    years = range(FIRST, FIRST + months, MONTHS_ON_A_PAGE)
+    last = (last_printed, FIRST + months - 1)
+    paper.print_by_parts(head_row=MONTH_ROW, last=last, parts=years, percent=PRINTED_PERCENT)
 
 
 def _node(paper: Paper, row: int, column: int, node: Node, formula: str) -> None:
@@ -92,7 +101,9 @@ def _node(paper: Paper, row: int, column: int, node: Node, formula: str) -> None
 
 def _write_line(paper: Paper, row: int, line: Line, made: Ledger, refer: Reference) -> None:
     item, cash = line.item, line.cash_usd
-    paper.texts(row, NAME, (item.name, f"{item.kind}: {item.category}", item.formula))
+    words = (item.name, f"{item.kind}: {item.category}", item.formula)
+    paper.texts(row, NAME, words, "wrapped")
+    paper.height(row, words, WIDTHS)
     _node(paper, row, AMOUNT, line.amount, factor(line.amount, refer))
     discount = months_of(made.row(DISCOUNT), made.months)
     present = f"SUMPRODUCT({months_of(row, made.months)},{discount})"
@@ -137,7 +148,9 @@ def _workings(paper: Paper, sheet: str, references: References, first_row: int) 
         seen[row.batch.label] += 1
         step = seen[row.batch.label]
         label = row.batch.label + (f", step {step}" if step > 1 else "")
-        paper.texts(at, NAME, (label, "working", row.batch.words))
+        words = (label, "working", row.batch.words)
+        paper.texts(at, NAME, words, "wrapped")
+        paper.height(at, words, WIDTHS)
         for node in row.nodes:
             column = AMOUNT if row.is_single else FIRST + node.place
             _node(paper, at, column, node, written(node, refer))

@@ -4,11 +4,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from xlsxwriter.chart_bar import ChartBar
 from xlsxwriter.utility import xl_rowcol_to_cell
 
-from estimator.decision.currency import DOLLARS
+from estimator.decision.currency import DOLLARS, shown_in
 from estimator.decision.finance import irr, mirr, monthly_rate, payback_months, yearly_rate
+from estimator.decision.simulate import Comparison
 from estimator.quantity import FloatArray
+from estimator.report.figures import BLUE, GREY
 from estimator.report.workbook.ledger import (
     CHANGES,
     COSTS,
@@ -28,7 +31,10 @@ from pricing.currency import exchange_rate
 
 MONTHLY = "discount_rate_per_month"
 CURRENCY = "currency.units_per_usd"
-BEST_ROW, RATE_ROW, HEAD_ROW, FIRST_ROW = 2, 3, 6, 7
+VERDICT_ROW, BEST_ROW, RATE_ROW, HEAD_ROW, FIRST_ROW = 2, 3, 4, 6, 7
+LAST_COLUMN = 11
+CHART_ROWS = 17
+HIDDEN = 2  # gridlines, on the screen and on paper
 NPV, OWN_COSTS = 1, 2
 """Columns that others refer to."""
 NONE, NEVER = "none", "never"
@@ -55,30 +61,72 @@ class Measure:
 
 
 def write_summary(
-    paper: Paper, scenario: Scenario, ledgers: Sequence[Ledger]
+    paper: Paper,
+    scenario: Scenario,
+    ledgers: Sequence[Ledger],
+    chart: ChartBar,
+    comparison: Comparison | None,
 ) -> dict[str, tuple[int, int]]:
     """The sheet that a reader opens first; its named cells."""
     paper.text(0, 0, scenario.name, "title")
     paper.text(1, 0, scenario.description)
+    if comparison is not None:
+        paper.merged(VERDICT_ROW, LAST_COLUMN, _verdict(comparison), "verdict")
+        paper.sheet.set_row(VERDICT_ROW, 36)
     _write_best(paper, ledgers)
     paper.text(RATE_ROW, 0, "Discount rate per month")
     rate = float(monthly_rate(ledgers[0].rate_per_year))
-    paper.formula(RATE_ROW, 1, "(1+discount_rate_per_year)^(1/12)-1", rate, "number")
+    paper.formula(RATE_ROW, 1, "(1+discount_rate_per_year)^(1/12)-1", rate, "rate")
     paper.text(HEAD_ROW, 0, "Alternative", "head")
     for i, made in enumerate(ledgers):
         row = FIRST_ROW + i
         paper.text(row, 0, made.title)
         for column, measure in enumerate(_measures(made, scenario.currency, row), 1):
-            paper.text(HEAD_ROW, column, measure.head, "head")
+            paper.text(HEAD_ROW, column, measure.head, "figure_head")
             paper.formula(row, column, measure.formula, measure.value, measure.style)
+    after = FIRST_ROW + len(ledgers) + 1
+    _insert_chart(paper, chart, len(ledgers), after)
     horizon = f"The horizon of {scenario.horizon_months} months is fixed: export to change it."
     for i, note in enumerate((*NOTES, horizon)):
-        paper.text(FIRST_ROW + len(ledgers) + 1 + i, 0, note, "faint")
-    paper.sheet.set_column(0, 0, 32)
-    paper.sheet.set_column(1, 12, 15)
+        paper.merged(after + CHART_ROWS + i, LAST_COLUMN, note, "note")
+    paper.widths(32, *[13.5] * LAST_COLUMN)
     paper.sheet.set_row(HEAD_ROW, 64)
+    paper.sheet.hide_gridlines(HIDDEN)
     paper.sheet.freeze_panes(FIRST_ROW, 1)
+    paper.print_on_one_width()
     return {MONTHLY: (RATE_ROW, 1)}
+
+
+def _verdict(comparison: Comparison) -> str:
+    """The simulated answer, which does not follow the cells."""
+    with shown_in(comparison.scenario.currency):
+        verdict = comparison.verdict
+        return (
+            f"{verdict.sentence} How sure: {verdict.confidence}. (At the time of export, from "
+            f"{comparison.draws.n:,} simulated futures; the figures below are of one.)"
+        )
+
+
+def _insert_chart(paper: Paper, chart: ChartBar, alternatives: int, row: int) -> None:
+    """NPV of every alternative as bars that follow the cells."""
+    title = paper.sheet.get_name()
+    last = FIRST_ROW + alternatives - 1
+    chart.add_series(
+        {
+            "categories": [title, FIRST_ROW, 0, last, 0],
+            "values": [title, FIRST_ROW, NPV, last, NPV],
+            "fill": {"color": BLUE},
+            "invert_if_negative": True,
+            "invert_if_negative_color": GREY,
+            "gap": 60,
+        }
+    )
+    chart.set_title({"name": "NPV against doing nothing, USD", "name_font": {"size": 11}})
+    chart.set_legend({"none": True})
+    chart.set_y_axis({"reverse": True, "label_position": "low", "major_gridlines": {"visible": 0}})
+    chart.set_x_axis({"num_format": "#,##0", "major_gridlines": {"visible": 1}})
+    chart.set_size({"width": 900, "height": 20 * (CHART_ROWS - 1)})
+    paper.sheet.insert_chart(row, 0, chart)
 
 
 def _write_best(paper: Paper, ledgers: Sequence[Ledger]) -> None:

@@ -78,6 +78,17 @@ class Plans:
     offers: int
     """Offers looked at."""
 
+    def __repr__(self) -> str:
+        from estimator.training.notebook import plans_line
+
+        return f"<{plans_line(self)}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from estimator.training.notebook import plans_html
+
+        return plans_html(self)
+
     @property
     def best(self) -> Plan | None:
         """The first plan; None where nothing is feasible."""
