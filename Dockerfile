@@ -14,8 +14,8 @@ COPY estimator estimator
 RUN /opt/tuneroi/bin/pip install --no-deps .
 
 FROM python:3.12-slim-bookworm
-COPY --from=build /opt/tuneroi /opt/tuneroi
 RUN useradd --create-home --uid 10001 tuneroi && install -d -o tuneroi /home/tuneroi/data
+COPY --from=build /opt/tuneroi /opt/tuneroi
 ENV PATH=/opt/tuneroi/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     TUNEROI_DATA=/home/tuneroi/data HF_HUB_OFFLINE=1
 USER tuneroi

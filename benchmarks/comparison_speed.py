@@ -8,6 +8,7 @@ import os
 import resource
 import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
@@ -50,10 +51,11 @@ def main() -> None:
     scenario = with_inputs(load_scenario(EXAMPLE), {"horizon_months": MONTHS})
     compare(scenario, n=256)  # imports and caches
     inputs = len([q for q in scenario.inputs().values() if not q.is_fixed])
-    count = len(scenario.alternatives)
-    print(f"{DRAWS:,} draws x {count} alternatives x {MONTHS} months, {inputs} inputs")
+    ways = len(scenario.alternatives)
+    print(f"{DRAWS:,} draws x {ways} alternatives x {MONTHS} months, {inputs} inputs")
     print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    draws = timed("draws of every input", lambda: draw_inputs(scenario, n=DRAWS, seed=7))
+    seeds = count(7)  # each time another one: what was drawn before is remembered
+    draws = timed("draws of every input", lambda: draw_inputs(scenario, n=DRAWS, seed=next(seeds)))
     model = model_of(scenario)
     npv = timed("NPV of every alternative", lambda: model(dict(draws)))
     names = [name for name in scenario.alternatives if name != "staged"]
@@ -68,7 +70,9 @@ def main() -> None:
     )
     timed("tornado at medians, every alternative", lambda: tornado_at_medians(scenario, model))
     timed("EVPPI of every input", lambda: evppi_all(npv, known))
-    whole = timed("the whole comparison, accounts kept", lambda: compare(scenario, n=DRAWS, seed=7))
+    whole = timed(
+        "the whole comparison, accounts kept", lambda: compare(scenario, n=DRAWS, seed=next(seeds))
+    )
     timed("worth: groups and studies on top of it", lambda: value_of_information(whole))
 
 

@@ -33,7 +33,8 @@ WATCH = """() => {
   const seen = () => [
     all('h1.verdict, p.sure', e => e.textContent),
     all(chart + 'text', e => e.textContent),
-    all(chart + ':is(path, rect, circle)', e => ['d', 'x', 'width', 'cx'].map(n => e.getAttribute(n))),
+    all(chart + ':is(path, rect, circle)', e =>
+      ['d', 'x', 'width', 'cx'].map(name => e.getAttribute(name))),
   ].join(' # ');
   const running = () =>
     !document.querySelector('[data-testid=stApp][data-test-script-state=notRunning]');
@@ -79,9 +80,10 @@ def main() -> None:
             for part, milliseconds in zip(
                 ("verdict and chart", "whole page"), halves.T, strict=True
             ):
+                median, p95 = np.quantile(milliseconds, [0.5, 0.95])
                 print(
-                    f"slider to repaint, {answers}, {part}: median {np.median(milliseconds):.0f} ms, "
-                    f"P95 {np.quantile(milliseconds, 0.95):.0f} ms of {milliseconds.size} moves"
+                    f"slider to repaint, {answers}, {part}: median {median:.0f} ms, "
+                    f"P95 {p95:.0f} ms of {milliseconds.size} moves"
                 )
         browser.close()
 

@@ -1,6 +1,7 @@
 """Reading files within bounds, and writing them whole or not at all."""
 
 import os
+import re
 import stat
 import tempfile
 from contextlib import suppress
@@ -10,6 +11,9 @@ from estimator.errors import InputError
 
 DATA_FOLDER = "TUNEROI_DATA"
 """Environment variable that names another folder for what the user's own runs leave behind."""
+STANDARD_INPUT = "-"
+FROM_THE_SHELL = re.compile(r"/dev/(stdin|fd/\d+)")
+"""Pipes that the shell has opened for us, so that somebody writes to them."""
 PART_PREFIX, PART_SUFFIX = ".tuneroi-", ".part"
 """Names of temporary files begin and end so."""
 LEFT_BEHIND_SECONDS = 24 * 3600.0
@@ -43,8 +47,9 @@ def user_path(name: str | Path) -> Path:
 def read_text(path: Path, *, most_bytes: int, kind: str) -> str:
     """The text of a UTF-8 file; `kind` says in a refusal what was to be read, "a scenario file".
 
-    A pipe or a device is refused, since reading it might never end, and so is a file
-    of more than `most_bytes`. A byte order mark is left out.
+    Read are files and what a shell pipes in: `-`, /dev/stdin, `<(...)`. Another pipe or a device
+    is refused, since nobody may ever write to it, and so is more than `most_bytes`. A byte order
+    mark is left out.
     """
     content = read_bytes(path, most_bytes=most_bytes, kind=kind)
     try:
@@ -55,11 +60,13 @@ def read_text(path: Path, *, most_bytes: int, kind: str) -> str:
 
 def read_bytes(path: Path, *, most_bytes: int, kind: str) -> bytes:
     """The same as bytes, whatever they mean."""
+    place = Path("/dev/stdin") if str(path) == STANDARD_INPUT else path
     try:
-        mode = path.stat().st_mode
-        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        mode = place.stat().st_mode
+        piped = stat.S_ISFIFO(mode) and FROM_THE_SHELL.fullmatch(str(place))
+        if not (piped or stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             raise InputError(f"{path}: is not a regular file; give {kind}")
-        with path.open("rb") as file:
+        with place.open("rb") as file:
             content = file.read(most_bytes + 1)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}; give {kind}") from None

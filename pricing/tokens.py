@@ -162,8 +162,7 @@ def _stored(book: Path, written_ns: int) -> Mapping[str, Any]:
         found: Mapping[str, Any] = json.loads(
             read_bytes(book, most_bytes=MOST_BYTES, kind="token prices")
         )
-        date.fromisoformat(found["as_of"])
-        _parsed(found["providers"])
+        _list_prices(_parsed(found["providers"]), date.fromisoformat(found["as_of"]))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             f"{book.name} cannot be read ({type(error).__name__}); "

@@ -93,8 +93,10 @@ def test_a_scenario_comes_back_byte_for_byte(tuneroi: Tuneroi) -> None:
     assert Path("back.yaml").read_bytes() == Path("mine.yaml").read_bytes()
 
 
-def test_a_description_with_half_a_character_and_a_nul_is_kept(tuneroi: Tuneroi) -> None:
-    text = 'description: "a\\ud800b\\0"\n' + SCENARIO
+def test_a_nul_is_kept_and_half_a_character_refused(tuneroi: Tuneroi) -> None:
+    Path("half.yaml").write_text('description: "a\\ud800b"\n' + SCENARIO, "utf-8")
+    assert "half of a character" in tuneroi("library", "save", "half.yaml").refusal
+    text = 'description: "a b\\0"\n' + SCENARIO
     Path("odd.yaml").write_text(text, "utf-8", newline="")
     assert tuneroi("library", "save", "odd.yaml", "--name", "odd").status == 0
     assert tuneroi("library", "compare", "odd", "odd", "--json").json["inputs"] == []

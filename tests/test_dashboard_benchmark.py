@@ -16,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 from test_calibration_file import file_of
 from test_dashboard_app import opened
 
+from estimator.cli import benchmark as cli_benchmark
 from estimator.dashboard import benchmark_job, benchmarks
 from estimator.errors import InputError
 from estimator.hardware.calibration_file import own_calibrations, save_calibration_file
@@ -36,14 +37,15 @@ FIGURES: dict[str, Any] = {
 }
 TELLS = """
 import json, sys, time
-from rich.console import Console
 figures = json.loads(sys.argv[1])
-with Console(stderr=True).status("starting") as status:
-    try:
-        status.update("round 1 over depths 1, 2, ±3.5% so far (3 s, 7 s to go)")
-        time.sleep(float(sys.argv[2]))
-    except KeyboardInterrupt:
-        figures["interrupted"] = True
+doing = "round 1 over depths 1, 2, ±3.5% so far"
+told = {"doing": doing, "used_seconds": 3, "left_seconds": 7}
+for line in ("a warning of somebody else's", json.dumps(told), "[1]"):
+    print(line, file=sys.stderr, flush=True)
+try:
+    time.sleep(float(sys.argv[2]))
+except KeyboardInterrupt:
+    figures["interrupted"] = True
 print(json.dumps(figures))
 """
 Begin = Callable[..., benchmark_job.Job]
@@ -84,6 +86,21 @@ def test_progress_is_read_and_the_figures_are_kept(begin: Begin) -> None:
     )
     until(lambda: job.ended is not None)
     assert job.ended == benchmark_job.Ended(figures=FIGURES)
+
+
+def test_the_command_tells_its_progress_in_lines_that_are_read(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = benchmark_job.environment()[cli_benchmark.PROGRESS_LINES]
+    monkeypatch.setenv(cli_benchmark.PROGRESS_LINES, asked)
+    with cli_benchmark._progress() as report:
+        report("probing", 0.4, 0.0)
+        report("round 2", 3.2, 7.9)
+    read = [benchmark_job._progress(line) for line in capsys.readouterr().err.splitlines()]
+    assert read == [
+        benchmark_job.Progress(doing="probing"),
+        benchmark_job.Progress(doing="round 2", used_seconds=3, left_seconds=8),
+    ]
 
 
 def test_one_at_a_time(begin: Begin) -> None:

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from estimator.decision import evaluate
-from estimator.decision.evaluate import draw_inputs, medians, model_of
+from estimator.decision.evaluate import Columns, draw_inputs, medians, model_of
 from estimator.decision.one_at_a_time import tornado_at_medians
 from estimator.decision.simulate import compare
-from estimator.scenario import Scenario
+from estimator.quantity import FloatArray
+from estimator.scenario import AlternativeId, Scenario
 from estimator.scenario.edit import with_inputs
 from estimator.scenario.files import parse_scenario
 
@@ -62,3 +63,24 @@ def test_a_bar_is_two_scenarios_with_one_input_changed() -> None:
     assert bars["quality.saas_skill_ratio"].swing == 0
     swings = [bar.swing for bar in tornado_at_medians(BASE, model_of(BASE))["rag"]]
     assert swings == sorted(swings, reverse=True)
+
+
+def test_an_event_happens_or_not_and_inputs_of_one_cause_move_together() -> None:
+    """A payoff made by hand: 1,000 x the event + a wage of two roles; every other input is idle."""
+    scenario = with_inputs(BASE, {"demand.in_scope_share": {"probability": 0.2}})
+    roles = [path for path in scenario.inputs() if path.startswith("team.wages_usd_per_year.")][:2]
+
+    def model(columns: Columns) -> dict[AlternativeId, FloatArray]:
+        wages = sum(columns[role] for role in roles)
+        return {"rag": np.asarray(1000 * columns["demand.in_scope_share"] + wages)}
+
+    found = tornado_at_medians(scenario, model)["rag"]
+    bars = {bar.input: bar for bar in found}
+    event, wages = bars["demand.in_scope_share"], bars["team.wages_usd_per_year.*"]
+    assert (event.low_value, event.high_value) == (0, 1)
+    assert event.payoff_at_high - event.payoff_at_low == pytest.approx(1000)
+    ends = [scenario.inputs()[role].ppf(np.array([0.1, 0.9])) for role in roles]
+    assert wages.swing == pytest.approx(sum(high - low for low, high in ends))
+    idle = [bar for bar in found if bar not in (event, wages)]
+    assert idle
+    assert all(bar.swing == 0 for bar in idle)

@@ -120,5 +120,27 @@ def test_an_event_is_told_by_how_often_it_happens_and_not_by_a_median_of_nothing
     assert found.typical_when_losing == pytest.approx(0.225 / (0.225 + 0.175), abs=0.01)
 
 
+def test_noise_is_the_five_percent_point_of_kolmogorov() -> None:
+    """By chance alone the distance times sqrt(m n / (m + n)) follows Kolmogorov's distribution."""
+    (found,) = decision_sensitivity(np.arange(100) < 50, {"x": np.arange(100.0)})
+    assert found.noise == pytest.approx(scipy.stats.kstwobign.ppf(0.95) * 0.2, abs=1e-4)
+    (one,) = decision_sensitivity(np.arange(10) < 1, {"x": np.arange(10.0)})
+    assert one.distance == 1
+
+
+def test_a_value_that_is_no_event_is_told_by_its_median() -> None:
+    (found,) = decision_sensitivity(np.arange(6) < 3, {"x": np.array([0.0, 1, 5, 0, 0, 9])})
+    assert (found.typical_when_winning, found.typical_when_losing) == (1, 0)
+
+
+def test_a_payoff_that_does_not_vary_has_no_indices_and_few_values_have_two_ends() -> None:
+    x = np.tile([0.0, 1.0, 2.0], 40)
+    assert list(first_order_indices(np.ones(120), {"b": x, "a": x}).items()) == [("a", 0), ("b", 0)]
+    assert first_order_indices(0.01 * x, {"x": x})["x"] == pytest.approx(1, abs=1e-4)
+    (bar,) = tornado(x**2, {"x": x})
+    assert (bar.low_value, bar.high_value) == (0, 2)
+    assert (bar.payoff_at_low, bar.payoff_at_high) == pytest.approx((0, 4), abs=0.01)
+
+
 def test_a_certain_decision_depends_on_nothing() -> None:
     assert decision_sensitivity(np.ones(8, dtype=bool), {"x": np.arange(8.0)}) == ()

@@ -101,6 +101,32 @@ def test_signals_have_the_spread_of_their_study() -> None:
     assert nothing["wrong"] == pytest.approx(0.1)
 
 
+def test_shares_a_hair_beyond_their_bounds_are_counted_as_none_and_all() -> None:
+    rng, share = np.random.default_rng(0), np.array([-1e-9, 1 + 1e-9])
+    assert counted(share, 10, rng).tolist() == [0, 1]
+    seen = judged(share, share, 10, rng)
+    assert seen["resolved"].tolist() == [0, 1]
+    assert seen["wrong"][1] == 1
+    one = judged(np.ones(2), np.array([0.0, 1.0]), 1, rng)  # one request, judged wrong or not
+    assert one["wrong"].tolist() == [0, 1]
+
+
+def test_a_measurement_around_nothing_can_be_off_too() -> None:
+    for x in (np.array([0.0, 2.0]), np.array([-2.0, 0.0])):
+        seen = measured(x, 0.1, np.random.default_rng(0))
+        assert (seen != x).all()
+
+
+def test_a_study_is_worth_no_more_than_what_it_measures() -> None:
+    share, payoffs = pilot(1)
+    weak = counted(share, 5, np.random.default_rng(1))
+    known = evppi(payoffs, weak)
+    assert 0 < known < evppi(payoffs, share)
+    assert evsi(payoffs, {"weak": weak}, {"p": share}) == pytest.approx(known, rel=0.02)
+    assert evsi(payoffs, {"p": share}, {"p": share}, most=1.0) == 1
+    assert evsi(payoffs, {"p": share}, {"p": share}, most=0.0) == 0
+
+
 def test_two_shares_judged_together_are_worth_more_than_one() -> None:
     u = uniforms(2, 5)
     resolved, wrong = beta.ppf(u[0], 12, 8), beta.ppf(u[1], 4, 16)

@@ -103,6 +103,15 @@ def test_worths_are_bounded_and_ranked(worth: Worth) -> None:
     assert all(one.enbs_usd > 0 for one in worth.worthwhile)
 
 
+def test_waiting_costs_what_the_best_way_earns_meanwhile(desk: Comparison, worth: Worth) -> None:
+    best = max(float(u.mean()) for u in desk.payoffs().values())
+    days = desk.scenario.horizon_months * 365.25 / 12
+    for one in worth.studies:
+        assert one.delay_usd == pytest.approx(best * one.study.wait_days / days)
+    usd = [(-worth.groups_usd[name], name) for name in worth.groups_usd]
+    assert usd == sorted(usd)
+
+
 def test_a_price_that_decides_is_worth_asking_for() -> None:
     """Building and buying are alike at this desk, and the vendor may ask half as much or twice."""
     unsure = {"saas.price_usd_per_unit": {"low": 0.4, "high": 1.8}}

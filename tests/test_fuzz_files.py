@@ -3,6 +3,8 @@
 import gzip
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -104,6 +106,7 @@ NASTY: dict[str, str | bytes] = {
     "only brackets": "]" * 100_000,
     "only line breaks": "\n" * 100_000,
     "only commas": "," * 100_000,
+    "lone carriage returns": "text\rb\na\rb\n",
     "binary": bytes(range(256)) * 64,
 }
 
@@ -185,6 +188,13 @@ def test_damaged_parquet_is_refused(tuneroi: Limited, folder: Path) -> None:
     for at in (*range(0, len(good), max(len(good) // 25, 1)), len(good) - 6):
         spoilt = good[:at] + b"\xff\xff\xff\x7f" + good[at + 4 :]
         read(tuneroi, "data.parquet", written(folder, "spoilt.parquet", spoilt))
+
+
+def test_a_column_that_contradicts_itself_ends_no_process(tuneroi: Limited) -> None:
+    """Arrow aborts the process that asks for this file's column metadata; found by fuzzing."""
+    pytest.importorskip("pyarrow")
+    spoilt = Path(__file__).parent / "data" / "histogram_of_five_levels.parquet"
+    assert "histogram size mismatch" in read(tuneroi, "data.parquet", spoilt).refusal
 
 
 JSON_VALUES = st.recursive(
@@ -273,7 +283,9 @@ def test_own_prices_that_are_spoilt(tuneroi: Limited, folder: Path, name: str) -
     prices = folder / "data" / "prices"
     prices.mkdir(exist_ok=True)
     book = '{"as_of":"2026-01-01","providers":[{"id":1,"models":[{"prices":{"input_mtok":"x"}}]}]}'
-    for content in (*NASTY.values(), book, '{"as_of": 5, "providers": {}}'):
+    unpriced = '{"as_of":"2026-01-01","providers":[{"id":"a","name":"A","api_pattern":"a","models":'
+    unpriced += '[{"id":"m","match":{"equals":"m"},"prices":[]}]}]}'
+    for content in (*NASTY.values(), book, unpriced, '{"as_of": 5, "providers": {}}'):
         written(prices, name, content)
         tuneroi("prices", "show", "--gpu", "h100").check()
         tuneroi("prices", "show", "--tokens").check()
@@ -322,3 +334,42 @@ def test_a_pipe_is_never_replaced_by_a_report(tuneroi: Limited, folder: Path) ->
     scenario = written(folder, "s.yaml", SCENARIO)
     said = tuneroi("compare", scenario, "--draws", 256, "--html", folder / "out.html")
     assert "not a regular file" in said.refusal and (folder / "out.html").is_fifo()
+
+
+@pytest.mark.parametrize("half", ['name: "a\\ud800"', '"\\udfff": 1', 'demand: {"x\\ud800y": [1]}'])
+def test_half_a_character_is_refused_where_it_stands(
+    tuneroi: Limited, folder: Path, half: str
+) -> None:
+    said = read(tuneroi, "scenario.yaml", written(folder, "half.yaml", f"# a comment\n{half}\n"))
+    assert "line 2: " in said.refusal and "half of a character" in said.refusal
+
+
+def piped(source: str, **given: Any) -> "subprocess.CompletedProcess[str]":
+    code = "import sys; from estimator.cli import main; sys.argv[1:1] = ['compare']; main()"
+    command = [sys.executable, "-c", code, source, "--draws", "256", "--json"]
+    return subprocess.run(command, text=True, capture_output=True, check=False, **given)
+
+
+@pytest.mark.parametrize("source", ["-", "/dev/stdin"])
+def test_a_scenario_may_come_through_a_pipe(source: str) -> None:
+    ran = piped(source, input=SCENARIO)
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["verdict"]
+
+
+def test_a_scenario_may_be_the_output_of_a_command() -> None:
+    """What a shell passes for `<(...)`; and a pipe is read no further than a file would be."""
+    reading, writing = os.pipe()
+    os.write(writing, SCENARIO.encode())
+    os.close(writing)
+    ran = piped(f"/dev/fd/{reading}", pass_fds=[reading])
+    os.close(reading)
+    assert ran.returncode == 0, ran.stderr
+    ran = piped("-", input="a" * 3_000_000)
+    assert ran.returncode == 2 and "larger than 1 MB" in ran.stderr
+
+
+def test_a_device_is_no_scenario() -> None:
+    with Path("/dev/zero").open() as endless:
+        ran = piped("-", stdin=endless)
+    assert ran.returncode == 2 and "not a regular file" in ran.stderr

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from estimator.errors import CatalogError, InputError, MissingExtra
-from estimator.llm.building import count_by_building, inventory_of
+from estimator.llm.building import inventory_of
 from estimator.llm.catalogue import catalogue, catalogue_architecture
 from estimator.llm.parameters import count_parameters
 from estimator.llm.resolve import resolve_model
@@ -127,13 +127,13 @@ def test_what_cannot_be_built_is_refused(
 ) -> None:
     pytest.importorskip("transformers")
     with pytest.raises(error, match=message):
-        count_by_building(config)
+        inventory_of(config)
 
 
 def test_without_transformers_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "transformers", None)
     with pytest.raises(MissingExtra, match="benchmark extra"):
-        count_by_building({"model_type": "helium"})
+        inventory_of({"model_type": "helium"})
 
 
 def test_the_unknown_family_itself_is_the_error_where_nothing_can_build_it(

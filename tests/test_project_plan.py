@@ -136,6 +136,23 @@ def test_a_later_start_moves_the_money_and_leaves_it_as_it_is() -> None:
     np.testing.assert_allclose(later.sum(axis=1), plan.cost_usd)
 
 
+@pytest.mark.parametrize("start", [0.0, 2.5, np.linspace(0, 9, N)])
+def test_money_of_each_month_is_what_is_done_by_its_end_less_what_was_before(start: Any) -> None:
+    rows = activities("rag")
+    no_work = {row.id: 0.0 if row.after == () else 12.0 for row in rows}  # done at once, on day 0
+    no_wait = dict.fromkeys(no_work, 0.0)
+    for plan in (plan_of(rows), plan_of(rows, effort_days=no_work, wait_days=no_wait)):
+        starts, finishes = plan.schedule.start_days, plan.schedule.finish_days
+        done = [
+            share_done((end - start) * DAYS_PER_MONTH, start_days=starts, finish_days=finishes)
+            for end in range(19)
+        ]
+        spent = [(plan.activity_cost_usd * share).sum(axis=0) for share in done]
+        expected = np.diff(np.array(spent), axis=0).T
+        found = plan.cost_by_month_usd(18, start_months=start)
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-6)
+
+
 @given(st.integers(0, 8), st.floats(1.0, 5.0))
 def test_more_people_never_take_longer(which: int, factor: float) -> None:
     rows = activities(WAY)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from estimator import sampling
 from estimator.errors import CatalogError, InputError
 from estimator.quantity import Quantity
 from estimator.sampling import normal_correlation, sample, sobol
@@ -26,9 +27,22 @@ def test_rank_correlation_is_met_and_marginals_are_untouched() -> None:
 
 
 def test_same_seed_same_draws_and_another_seed_others() -> None:
-    first, again, other = (sample({"a": A}, n=64, seed=s)["a"] for s in (1, 1, 2))
+    first, other = (sample({"a": A}, n=64, seed=s)["a"] for s in (1, 2))
+    sampling._uniforms.cache_clear()
+    again = sample({"a": A}, n=64, seed=1)["a"]
+    assert again is not first
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+def test_what_did_not_change_is_not_drawn_again_and_nobody_can_change_it() -> None:
+    before = sample({"a": A, "b": B}, n=64, seed=1)
+    after = sample({"a": Quantity.of({"min": 1, "mode": 5, "max": 13}), "b": B}, n=64, seed=1)
+    assert after["b"] is before["b"] and not np.array_equal(after["a"], before["a"])
+    with pytest.raises(ValueError, match="read-only"):
+        after["b"][0] = 0.0
+    correlated = sample({"a": A, "b": B}, n=64, seed=1, rank_correlations={("a", "b"): 0.9})
+    assert not np.array_equal(correlated["b"], before["b"])
 
 
 def test_fixed_inputs_take_no_column() -> None:

@@ -16,7 +16,7 @@ from estimator.training.states import StateBytes, state_bytes
 PARAMETERS = 82432 + 184320 + 66800
 LAYER = 12288 + 512 + 61440 + 64 + 64 + 16 + 5  # a mixed one
 RANK = (82432 + 66800 + 184320 / 2) / 4  # parameters of one of eight GPUs
-ADAPTERS = 4 * (2800 + 9408)
+ADAPTERS = 4 * (2800 + 9408 + 64 + 10)
 FULL = TrainingRecipe(
     method="full", gradient_accumulation=1, tensor_parallel=2, pipeline_parallel=2,
     context_parallel=2, expert_parallel=2,
@@ -46,8 +46,8 @@ def test_zero_divides_one_kind_after_the_other() -> None:
         for place, kind in enumerate(kinds):
             share = 4 if place < divided else 1
             assert getattr(found, kind) == getattr(plain, kind) / share, (level, kind)
-    alone = states(gpus=8, context_parallel=1, tensor_parallel=4, sharding="zero3")
-    assert alone.gathered_weights > 0 and alone.gradient_buffers > 0
+    pair = states(gpus=8, context_parallel=1, sharding="zero3")
+    assert pair.gathered_weights > 0 and pair.gradient_buffers > 0
     single = states(gpus=4, context_parallel=1, sharding="zero3")
     assert (single.gathered_weights, single.gradient_buffers) == (0, 0)
 
@@ -175,18 +175,12 @@ def peak(gpus: int = 1, **changes: object):
 
 def test_gradients_as_they_are_kept_between_micro_batches() -> None:
     """Small batches, so that the optimizer step is the peak and all gradients stand."""
-    small = {"sequence_length": 1, "checkpointing": "full"}
-    for changes, gpus, each in (
-        ({}, 1, 2.0),
-        ({"precision": "amp"}, 1, 4.0),
-        ({"sharding": "zero2"}, 4, 2.0 / 4),
-    ):
-        found = peak(gpus, **small, **changes)
+    small = {"sequence_length": 1, "checkpointing": "full", "optimizer_kernel": "foreach"}
+    for precision, each in (("bf16", 2.0), ("amp", 4.0)):
+        found = peak(2, **small, precision=precision)
         assert found.peak_at == "optimizer"
-        assert found.gradients == pytest.approx(each * PARAMETERS)
+        assert found.gradients == found.optimizer_temporaries == each * PARAMETERS
         assert found.gathered_weights == found.gradient_buffers == 0
-    found = peak(**small, optimizer_kernel="foreach")
-    assert found.optimizer_temporaries == 2 * PARAMETERS
 
 
 def test_accumulated_gradients_stand_in_every_pass() -> None:
@@ -223,7 +217,8 @@ def test_pipeline_stages_hold_the_micro_batches_in_flight() -> None:
     many = peak(
         2, sequence_length=8192, pipeline_parallel=2, checkpointing="none", gradient_accumulation=9
     )
-    assert many.allocated_bytes > 1.5 * few.allocated_bytes
+    kept = float(few.activations + few.attention)
+    assert many.allocated_bytes > few.allocated_bytes + 0.9 * kept
 
 
 def test_context_ranks_see_all_keys() -> None:

@@ -1,8 +1,10 @@
 """`tuneroi benchmark`: real training steps on this machine, and the calibration they give."""
 
+import json
+import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from estimator.benchmark.target import Target
 
 Report = Callable[[str, float, float], None]
+PROGRESS_LINES = "TUNEROI_PROGRESS"
+"""Environment variable: where it is set, progress is told in lines of JSON on standard error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +215,10 @@ def _several(
 
 @contextmanager
 def _progress() -> Iterator[Report]:
-    """What is being done and how long it still takes, on a terminal's standard error."""
+    """What is being done and how long it still takes: on a terminal, or in lines where asked."""
+    if os.environ.get(PROGRESS_LINES):
+        yield _tell
+        return
     if not sys.stderr.isatty():
         yield lambda doing, used, left: None
         return
@@ -224,3 +231,10 @@ def _progress() -> Iterator[Report]:
             status.update(f"{doing} ({used:.0f} s{remaining})")
 
         yield report
+
+
+def _tell(doing: str, used: float, left: float) -> None:
+    """A line of JSON on standard error; nobody need be there to read it."""
+    told = {"doing": doing, "used_seconds": round(used), "left_seconds": round(left) or None}
+    with suppress(OSError):
+        print(json.dumps(told), file=sys.stderr, flush=True)

@@ -27,6 +27,11 @@ ENVIRONMENT: Mapping[str, str] = {
     # The arrays are small: on busy cores threads of linear algebra only wait for each other, and a
     # comparison then takes four times as long.
     "OPENBLAS_NUM_THREADS": "1",
+    # What one comparison frees the next one takes: else the memory of 14,000 pages goes back to the
+    # system each time, and is asked for again. Two pools bound what is kept. Read by glibc alone.
+    "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
+    "MALLOC_TRIM_THRESHOLD_": str(256 * 2**20),
+    "MALLOC_ARENA_MAX": "2",
 }
 
 

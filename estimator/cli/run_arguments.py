@@ -39,7 +39,9 @@ GpuOption = Annotated[
     _run("--gpu", help="On which: one of tuneroi prices --gpus, or this-machine.", metavar="ID"),
 ]
 GpusOption = Annotated[int | None, _run("--gpus", help="How many of them.", min=1, max=1_000_000)]
-MethodOption = Annotated[Method | None, _run("--method", help=f"How: {METHOD_HELP}.", metavar="METHOD")]
+MethodOption = Annotated[
+    Method | None, _run("--method", help=f"How: {METHOD_HELP}.", metavar="METHOD")
+]
 SequenceLengthOption = Annotated[
     int | None,
     _run("--seq-len", help="Mean positions of a sequence, padding included.", min=1),

@@ -42,10 +42,10 @@ class Row:
             "Input": self.label,
             **cells(self.quantity),
             "Unit": self.quantity.unit or "",
-            "Range": MEANINGS[self.quantity.form],
             "Known by": self.known_by,
             "As of": f"{as_of} · old" if self.is_old else as_of,
             "Source": self.quantity.source or "the scenario",
+            "Range": MEANINGS[self.quantity.form],
             "Path": self.path,
         }
 

@@ -1,15 +1,13 @@
 """A benchmark in the background: a child process that is watched, can be stopped, and is ended.
 
-One at a time on a server. The child is the command `tuneroi benchmark ... --json` itself; it tells
-its progress on a terminal only, so that its standard error is a pseudo-terminal here. Its standard
-input is a pipe that closes when the server ends, however that ends: then it interrupts itself.
+One at a time on a server. The child is the command `tuneroi benchmark ... --json` itself, asked to
+tell its progress in lines of JSON on standard error. Its standard input is a pipe that closes when
+the server ends, however that ends: then it interrupts itself.
 """
 
 import contextlib
 import json
 import os
-import pty
-import re
 import select
 import signal
 import subprocess
@@ -17,20 +15,18 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from estimator.cli.benchmark import PROGRESS_LINES
 from estimator.errors import InputError
 
 SOURCE_ROOT = Path(__file__).parent.parent.parent
 TUNEROI = (sys.executable, "-P", "-c", "from estimator.cli import main; main()")
 WATCHED = (sys.executable, "-P", "-c", f"from {__name__} import child; child()")
-TERMINAL = {"TERM": "xterm", "COLUMNS": "200", "NO_COLOR": "1", "HF_HUB_OFFLINE": "1"}
-ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-TOLD = re.compile(r"\S (?P<doing>.+) \((?P<used>\d+) s(?:, (?P<left>\d+) s to go)?\)")
-"""A line of progress after its spinner."""
+SURROUNDINGS = {"NO_COLOR": "1", "HF_HUB_OFFLINE": "1", PROGRESS_LINES: "json"}
 MISTAKE = "tuneroi: "  # how the line begins that says what was wrong
 TICK_SECONDS = 0.5
 PATIENCE_SECONDS = 30.0  # to end by itself after Ctrl-C, then it is killed
@@ -91,20 +87,18 @@ def start(
         running = latest()
         if running and running.ended is None:
             raise InputError(f"{running.about} is being measured on this machine; wait for its end")
-        screen, side = pty.openpty()
         output = tempfile.TemporaryFile()  # noqa: SIM115 - the watch closes it
         process = subprocess.Popen(  # noqa: S603 - our own command
             [*command, *arguments],
             stdin=subprocess.PIPE,
             stdout=output,
-            stderr=side,
+            stderr=subprocess.PIPE,
             env=environment(),
             start_new_session=True,
         )
-        os.close(side)
         job = Job(session=session, about=about, process=process)
         _latest[:] = [job]
-    watch = threading.Thread(target=_watch, args=(job, screen, output, is_open), daemon=True)
+    watch = threading.Thread(target=_watch, args=(job, output, is_open), daemon=True)
     watch.start()
     return job
 
@@ -117,65 +111,57 @@ def stop(job: Job) -> None:
 
 
 def environment() -> dict[str, str]:
-    """That of a child: this package on the path, the hub off, a terminal of plain letters."""
+    """That of a child: this package on the path, the hub off, progress in lines."""
     paths = [str(SOURCE_ROOT), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, **TERMINAL, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    return {**os.environ, **SURROUNDINGS, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
-def _watch(job: Job, screen: int, output: IO[bytes], is_open: Callable[[], bool]) -> None:
+def _watch(job: Job, output: IO[bytes], is_open: Callable[[], bool]) -> None:
     """Read the progress until the end; interrupt, and if need be kill, what nobody waits for."""
     mistake, kill_at = "", float("inf")
     last_open = time.monotonic()
-    try:
-        for line in _lines(screen):
-            now = time.monotonic()
-            if told := TOLD.fullmatch(line):
-                job.progress = _progress(told)
-            elif line.startswith(MISTAKE):
-                mistake = line.removeprefix(MISTAKE)
-            last_open = now if is_open() else last_open
-            if not job.stopping and now > last_open + GONE_SECONDS:
-                stop(job)
-            if job.stopping and kill_at == float("inf"):
-                kill_at = now + PATIENCE_SECONDS
-            if now > kill_at:
-                job.process.kill()
-    finally:
-        os.close(screen)
-        job.process.wait()
-        if job.process.stdin is not None:
-            job.process.stdin.close()
-        output.seek(0)
-        job.ended = _ended(output.read(), mistake, job.stopping)
-        output.close()
+    assert job.process.stdin is not None and job.process.stderr is not None
+    with job.process.stdin, job.process.stderr as told, output:
+        try:
+            for line in _lines(told.fileno()):
+                now = time.monotonic()
+                if line.startswith(MISTAKE):
+                    mistake = line.removeprefix(MISTAKE)
+                job.progress = _progress(line) or job.progress
+                last_open = now if is_open() else last_open
+                if not job.stopping and now > last_open + GONE_SECONDS:
+                    stop(job)
+                if job.stopping and kill_at == float("inf"):
+                    kill_at = now + PATIENCE_SECONDS
+                if now > kill_at:
+                    job.process.kill()
+        finally:
+            job.process.wait()
+            output.seek(0)
+            job.ended = _ended(output.read(), mistake, job.stopping)
 
 
-def _lines(screen: int) -> Any:
-    """Lines of the pseudo-terminal as they come, and an empty one at least every half second."""
-    rest = ""
+def _lines(pipe: int) -> Iterator[str]:
+    """Lines of a pipe as they come, and an empty one at least every half second."""
+    rest = b""
     while True:
-        if not select.select([screen], [], [], TICK_SECONDS)[0]:
+        if not select.select([pipe], [], [], TICK_SECONDS)[0]:
             yield ""
             continue
-        try:
-            got = os.read(screen, 65_536)
-        except OSError:  # how Linux says that the other side is closed
-            got = b""
+        got = os.read(pipe, 65_536)
+        *whole, rest = (rest + got).split(b"\n")
+        yield from (line.decode("utf-8", "replace").strip() for line in (*whole, b""))
         if not got:
-            yield from map(str.strip, [rest])
+            yield rest.decode("utf-8", "replace").strip()
             return
-        text = ESCAPES.sub("", rest + got.decode("utf-8", "replace"))
-        *whole, rest = re.split(r"[\r\n]+", text)
-        yield from map(str.strip, [*whole, rest])
 
 
-def _progress(told: "re.Match[str]") -> Progress:
-    left = told["left"]
-    return Progress(
-        doing=told["doing"],
-        used_seconds=int(told["used"]),
-        left_seconds=None if left is None else int(left),
-    )
+def _progress(line: str) -> Progress | None:
+    """What a line tells of the progress; None where it is about something else, say a warning."""
+    try:
+        return Progress(**json.loads(line))
+    except (ValueError, TypeError):
+        return None
 
 
 def _ended(output: bytes, mistake: str, stopped: bool) -> Ended:

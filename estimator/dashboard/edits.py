@@ -18,7 +18,7 @@ from estimator.scenario.edit import with_inputs
 
 PARAMETER = "edits"
 _EDITS = "_edits"
-BETWEEN, WITHIN = "!", "~"
+BETWEEN, WITHIN = "~~", "~"
 """What parts edits, and path and numbers, in a link: signs that stay as they are there."""
 LETTERS: Mapping[Form, str] = {"percentiles": "p", "probability": "c"}
 """Told before the numbers where their count does not tell the form."""
@@ -49,7 +49,7 @@ def carry() -> None:
 
 
 def link_text(changed: Edits) -> str:
-    """The edits as a link carries them: "data.examples~5000!team.load_factor~1.2~1.3~1.5"."""
+    """The edits as a link carries them: "data.examples~5000~~team.load_factor~1.2~1.3~1.5"."""
     return BETWEEN.join(
         WITHIN.join((path, *filter(None, [LETTERS.get(q.form)]), *map(_short, q.numbers)))
         for path, q in changed.items()
@@ -63,20 +63,35 @@ def _short(number: float) -> str:
 def from_link(text: str, base: Scenario) -> tuple[dict[str, Quantity], list[str]]:
     """The edits that a link carries for a scenario, and in words what cannot be restored."""
     known = base.inputs()
-    found: dict[str, Quantity] = {}
-    notices = []
+    read: dict[str, Quantity] = {}
+    lost: dict[str, str] = {}
     parts = (part.split(WITHIN) for part in text.split(BETWEEN) if part)
     for path, words in {path: words for path, *words in parts}.items():
         try:
             if path not in known:
                 raise InputError("this scenario has no such input")
-            quantity = user_quantity(_numbers(words), bounds(path))
-            with_inputs(base, {**found, path: quantity})
+            read[path] = user_quantity(_numbers(words), bounds(path))
         except InputError as error:
-            notices.append(f"The link edits {path!r}, which was left out: {error}.")
+            lost[path] = str(error)
+    found = _fitting(base, read, lost)
+    return found, [f"The link edits {path!r}, which was left out: {lost[path]}." for path in lost]
+
+
+def _fitting(
+    base: Scenario, read: dict[str, Quantity], lost: dict[str, str]
+) -> dict[str, Quantity]:
+    """Those that the scenario takes: all of them as a rule; else one by one, the others lost."""
+    found: dict[str, Quantity] = {}
+    for some in (read, *({path: quantity} for path, quantity in read.items())):
+        try:
+            with_inputs(base, {**found, **some})
+        except InputError as error:
+            lost |= {path: str(error) for path in some if len(some) == 1}
         else:
-            found[path] = quantity
-    return found, notices
+            found |= some
+        if found == read:
+            break
+    return found
 
 
 def _numbers(words: list[str]) -> dict[str, float]:

@@ -10,6 +10,7 @@ import streamlit as st
 
 from estimator.cli.plan_options import calibrations_of
 from estimator.dashboard.datasets import read_upload
+from estimator.dashboard.reach import refuse_paths
 from estimator.dashboard.results import _keep
 from estimator.dataset import DatasetProfile, typed_profile
 from estimator.decision.wording import capitalised
@@ -115,6 +116,7 @@ class Detail:
 def model_of(name: str, config_id: str, _content: bytes) -> Architecture:
     """The architecture of a named model, or of an uploaded config.json."""
     if not config_id:
+        refuse_paths(name)
         return resolve_model(name).architecture
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder).joinpath("config.json")
@@ -144,7 +146,8 @@ def _search(wanted: Wanted, _uploads: Uploads) -> Plans:
 
 
 def _plans(wanted: Wanted, uploads: Uploads, wish: PlanWish) -> Plans:
-    tokenizer = "" if wanted.config_id else wanted.model
+    architecture = model_of(wanted.model, wanted.config_id, uploads.config)
+    tokenizer = "" if wanted.config_id else wanted.model  # no path where it is shared: see above
     data = _data_of(
         wanted.data_name,
         wanted.data_id,
@@ -153,7 +156,6 @@ def _plans(wanted: Wanted, uploads: Uploads, wish: PlanWish) -> Plans:
         tokenizer,
         uploads.data,
     )
-    architecture = model_of(wanted.model, wanted.config_id, uploads.config)
     offers = load_offers(own_price_files())
     own = calibrations_of(offers, "")
     return plan(architecture, data, wish, offers=offers, calibrations=own)

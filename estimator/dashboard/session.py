@@ -9,6 +9,7 @@ import streamlit as st
 
 from estimator.dashboard.declared import plain
 from estimator.dashboard.inputs import Input
+from estimator.dashboard.reach import refuse_paths
 from estimator.dashboard.results import Decision, decision
 from estimator.errors import EstimatorError
 from estimator.scenario import Scenario
@@ -89,15 +90,18 @@ def _answer(wish: Wish) -> Answer:
     changes: dict[str, Any] = {}
     for changed in wish.changed:
         changes |= changed.change(wish.values[changed.path])
-    scenario = with_inputs(wish.base, changes)
-    yaml = dump_scenario(scenario)
-    return scenario, yaml, decision(yaml, scenario)
+    return _decided(with_inputs(wish.base, changes))
 
 
 def _unchanged(wish: Wish) -> Answer | None:
     """The answer to the scenario as it was before any change, if there is one."""
     try:
-        yaml = dump_scenario(wish.base)
-        return wish.base, yaml, decision(yaml, wish.base)
+        return _decided(wish.base)
     except EstimatorError:
         return None
+
+
+def _decided(scenario: Scenario) -> Answer:
+    refuse_paths(scenario.model)
+    yaml = dump_scenario(scenario)
+    return scenario, yaml, decision(yaml, scenario)

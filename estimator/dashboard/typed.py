@@ -68,10 +68,11 @@ def _own(numbers: Cells, limits: In) -> Quantity:
 
 
 def _typed(quantity: Quantity, given: Cells, limits: In) -> Quantity:
+    for number in filter(None, given.values()):
+        limits.check(_own({"value": number}, limits))
     now = cells(quantity)
     middle = given.get(MIDDLE)
     if set(given) == {MIDDLE} and middle is not None and _can_move(now, limits):
-        limits.check(_own({"value": middle}, limits))
         return moved_to(quantity, middle, limits, middle=now[MIDDLE])
     wanted = {**now, **given}
     if MIDDLE not in given and given.get(LOW) is not None and given.get(HIGH) is not None:
@@ -90,9 +91,13 @@ def _kept_between(now: Cells, wanted: Cells) -> float | None:
     old_low, old_high = now[LOW], now[HIGH]
     if low is None or high is None or middle is None or low <= middle <= high:
         return middle
+    if low > high:
+        return None
     if old_low is None or old_high is None or old_low == old_high:
         return (low + high) / 2
-    return low + (high - low) * (middle - old_low) / (old_high - old_low)
+    place = low + (high - low) * (middle - old_low) / (old_high - old_low)
+    short = float(f"{place:.4g}")
+    return short if low <= short <= high else place
 
 
 def _check_order(wanted: Cells) -> None:

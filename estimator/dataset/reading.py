@@ -154,7 +154,12 @@ def _csv_rows(
         return
     header_text = header_line.decode("utf-8", "surrogateescape")
     delimiter = "\t" if tabs else max(",;\t", key=header_text.count)
-    header = [name.strip() for name in next(csv.reader([header_text], delimiter=delimiter), [])]
+    try:
+        names = next(csv.reader([header_text], delimiter=delimiter), [])
+    except csv.Error as error:
+        yield BadRow(number, f"header is not CSV: {error}")
+        return
+    header = [name.strip() for name in names]
     bad: list[BadRow] = []
     csv.field_size_limit(MAX_ROW_BYTES)
     reader = csv.reader(_csv_lines(numbered, bad), delimiter=delimiter)

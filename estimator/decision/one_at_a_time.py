@@ -24,7 +24,7 @@ def tornado_at_medians(scenario: Scenario, model: Model) -> dict[AlternativeId, 
     columns = dict(medians(scenario))
     for row, (cause, paths) in enumerate(groups.items()):
         for path in paths:
-            column = np.full(2 * len(groups) + 1, float(columns[path]))
+            column = np.full(2 * len(groups), float(columns[path]))
             column[[2 * row, 2 * row + 1]] = ends[cause][path]
             columns[path] = column
     npv = model(columns)

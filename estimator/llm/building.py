@@ -22,7 +22,7 @@ from estimator.llm.architecture import (
     Role,
 )
 from estimator.llm.families.build import group_layers
-from estimator.llm.parameters import ParameterCount, count_parameters
+from estimator.llm.parameters import count_parameters
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,11 +32,6 @@ MAX_BUILT_NUMBER = 1_000_000_000
 _LAYER = re.compile(r"^(?P<stack>[^\d]*?)\.(?P<index>\d+)\.(?P<rest>.+)$")
 _ACTIVE_KEYS = ("num_experts_per_tok", "num_experts_per_token", "moe_top_k", "top_k", "moe_topk")
 _OUTPUTS = frozenset({"o_proj", "out_proj", "dense", "wo", "c_proj", "o", "Wo", "out_lin"})
-
-
-def count_by_building(config: Mapping[str, object]) -> ParameterCount:
-    """Parameters of a model of any family that the installed `transformers` knows."""
-    return count_parameters(inventory_of(config))
 
 
 def inventory_of(config: Mapping[str, object], id: str = "") -> Architecture:

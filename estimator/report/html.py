@@ -33,18 +33,18 @@ td { white-space: nowrap; }
 td.words:first-child { min-width: 9em; } .wide td.words:first-child { min-width: 17em; }
 thead th { font-weight: 600; vertical-align: bottom; }
 tr, .chart { break-inside: avoid; }
-.chart + details { margin-bottom: 1.2rem; }
+details.same, details.table { margin-bottom: 1.2rem; }
 details summary { cursor: pointer; color: var(--faint); font-size: 0.92rem; }
 footer { border-top: 1px solid var(--rule); margin-top: 3rem; padding-top: 0.8rem; }
 @media (max-width: 40rem) { body { margin: 1rem auto; } h1 { font-size: 1.45rem; }
-  table.wide { min-width: 44rem; } }
+  table.wide { min-width: 44rem; } .wide td.words:first-child { min-width: 10em; } }
 @page { size: A4; margin: 16mm 16mm 18mm; @bottom-right { font: 8pt system-ui, sans-serif;
   color: #59616b; content: counter(page) " / " counter(pages); } }
 @media print { :root { color-scheme: light; --ink: #22262b; --faint: #59616b; --rule: #d5dade;
   --ground: #fff; font-size: 11px; }
   body { margin: 0; padding: 0; max-width: none; line-height: 1.4; }
   h1 { font-size: 1.65rem; } h2 { margin-top: 1.6rem; } footer { margin-top: 1.2rem; }
-  tbody tr:nth-child(-n+2) { break-after: avoid; }
+  tbody tr:nth-child(-n+2) { break-after: avoid; } details.table { break-inside: avoid; }
   th, td { padding: 0.2rem 0.5rem; } thead { display: table-header-group; }
   .chart { zoom: PAPER_SCALE; } .scroll { overflow: visible; }
   details.same, details > summary { display: none; }

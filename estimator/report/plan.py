@@ -11,7 +11,7 @@ import pricing
 from estimator.decision.wording import money, significant
 from estimator.report.layout import EIGHTHS, GIB, facts, heading, notes, table
 from estimator.report.plan_tables import span
-from estimator.report.training import duration, memory_parts
+from estimator.report.training import duration, memory_dict
 from estimator.training.choose import METHOD_NAMES
 from estimator.training.launch import Launch
 from estimator.training.planning.market import Plan
@@ -20,7 +20,7 @@ from estimator.training.planning.plan import Plans
 from estimator.training.run import TrainingRun
 
 MEMORY_CELLS = 10
-P10, P50, P90 = range(3)
+P50 = 1
 SPLIT = {
     "compute": (
         "matmul_seconds",
@@ -90,7 +90,7 @@ def _plan(plan: Plan, today: date) -> dict[str, Any]:
         "gpus": plan.gpus,
         "nodes": plan.option.nodes,
         "recipe": plan.recipe.model_dump(mode="json"),
-        "memory": _memory(plan),
+        "memory": memory_dict(cost.memory, plan.option.candidate.machine.gpu),
         **{name: asdict(getattr(run, name)) for name in RANGES},
         "step_split": step_split(run),
         "billed_gpu_hours": asdict(cost.billed_gpu_hours),
@@ -109,17 +109,6 @@ def _plan(plan: Plan, today: date) -> dict[str, Any]:
         "price": _price(plan, today),
         "calibration": {"name": run.calibration, "knowledge": run.knowledge},
         "notes": [*cost.memory.notes, *_plan_notes(plan, today)],
-    }
-
-
-def _memory(plan: Plan) -> dict[str, Any]:
-    memory = plan.cost.memory
-    p10, p50, p90 = (float(memory.peak_bytes[i]) for i in (P10, P50, P90))
-    return {
-        **{f"{name}_bytes": size for name, size in memory_parts(memory).items()},
-        "peak_bytes": {"p10": p10, "p50": p50, "p90": p90},
-        "capacity_bytes": plan.option.candidate.machine.gpu.memory_gib * GIB,
-        "peak_at": str(memory.peak_at),
     }
 
 

@@ -12,7 +12,6 @@ import pricing
 from estimator.dataset import DatasetProfile
 from estimator.decision.wording import money, significant
 from estimator.hardware.calibration_file import UsedCalibration
-from estimator.hardware.cluster import Cluster
 from estimator.quantity import Quantity
 from estimator.report.calibration import calibration_dict, calibration_notes
 from estimator.report.dataset import tokens_text
@@ -23,6 +22,7 @@ from estimator.training.job import JobEstimate
 from estimator.training.memory import MemoryBreakdown
 from estimator.training.recipe import TrainingRecipe
 from estimator.training.run import Range, TrainingRun
+from pricing.gpus import GpuSpec
 
 KNOWN = {
     "seen": "its measurements include this GPU generation and this software",
@@ -50,7 +50,7 @@ def training_dict(
     data: dict[str, Any] = {
         "model": job.architecture.id,
         "fits": estimate.fits,
-        "memory": _memory(estimate.memory, cluster),
+        "memory": memory_dict(estimate.memory, cluster.gpu),
         "recipe": job.recipe.model_dump(mode="json"),
         "gpu": cluster.gpu.id,
         "gpus": cluster.gpus,
@@ -82,12 +82,13 @@ def training_dict(
     }
 
 
-def _memory(memory: MemoryBreakdown, cluster: Cluster) -> dict[str, Any]:
+def memory_dict(memory: MemoryBreakdown, gpu: GpuSpec) -> dict[str, Any]:
+    """Bytes by part, the range of the peak, and the card's memory, for JSON."""
     p10, p50, p90 = (float(memory.peak_bytes[i]) for i in (P10, P50, P90))
     return {
         **{f"{name}_bytes": size for name, size in memory_parts(memory).items()},
         "peak_bytes": {"p10": p10, "p50": p50, "p90": p90},
-        "capacity_bytes": cluster.gpu.memory_gib * GIB,
+        "capacity_bytes": gpu.memory_gib * GIB,
         "peak_at": str(memory.peak_at),
     }
 

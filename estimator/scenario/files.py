@@ -98,6 +98,7 @@ def _lines(node: yaml.Node, at: Location, lines: Lines, seen: set[int], name: st
     """Line of every key; refuses aliases (a small file could unfold without end) and doubles."""
     lines.setdefault(at, node.start_mark.line + 1)
     if isinstance(node, yaml.ScalarNode):
+        _refuse_half_characters(node, name)
         return lines
     if id(node) in seen:
         raise InputError(f"{name}: line {lines[at]}: YAML aliases are not used; write it out")
@@ -108,6 +109,7 @@ def _lines(node: yaml.Node, at: Location, lines: Lines, seen: set[int], name: st
     elif isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             place = (*at, str(key.value))
+            _refuse_half_characters(key, name)
             if place in lines:
                 raise InputError(
                     f"{name}: line {key.start_mark.line + 1}: {key.value!r} is given twice "
@@ -116,6 +118,17 @@ def _lines(node: yaml.Node, at: Location, lines: Lines, seen: set[int], name: st
             lines[place] = key.start_mark.line + 1
             _lines(value, place, lines, seen, name)
     return lines
+
+
+def _refuse_half_characters(node: yaml.Node, name: str) -> None:
+    """Refuse a lone surrogate, such as "\\ud800": no file and no terminal can show it."""
+    try:
+        str(node.value).encode("utf-8")
+    except UnicodeEncodeError:
+        raise InputError(
+            f"{name}: line {node.start_mark.line + 1}: {node.value!r:.80} holds half of a "
+            "character (a lone surrogate); write the character itself"
+        ) from None
 
 
 def describe(error: ValidationError, lines: Lines) -> str:

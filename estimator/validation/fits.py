@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from estimator.training.fits import fits
-from estimator.validation.rows import Row, express, read_rows, without_suspects
+from estimator.validation.rows import Row, expressed, read_rows
 from estimator.validation.wish import COLUMNS, wish_of
 
 GIB = 2**30
@@ -69,13 +69,13 @@ class FitsValidation:
 def validate_fits(path: Path, *, include_suspect: bool = False) -> FitsValidation:
     """Predicted against the column `fits` of a file; `mem_capacity_gib` is the card's memory."""
     rows = read_rows(path, (*COLUMNS, "fits", "mem_capacity_gib"))
-    kept, left_out = without_suspects(rows, include_suspect=include_suspect)
-    verdicts, unexpressed = express(kept, judge)
+    found = expressed(rows, judge, include_suspect=include_suspect)
+    verdicts = found.made
     edge = [v for v in verdicts if v.near_edge]
     return FitsValidation(
-        rows=len(kept),
-        suspect_left_out=left_out,
-        unexpressed=unexpressed,
+        rows=found.rows,
+        suspect_left_out=found.suspect_left_out,
+        unexpressed=found.unexpressed,
         verdicts=tuple(verdicts),
         total=fit_score(verdicts),
         near_edge=fit_score(edge),

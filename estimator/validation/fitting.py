@@ -12,7 +12,7 @@ from estimator.files import write_atomically
 from estimator.hardware.calibration import Calibration, Values, shipped_calibration
 from estimator.training.calibrate import batch, fit, measured_spread
 from estimator.validation.scoring import Validation
-from estimator.validation.throughput import Case, predict_cases, read_cases
+from estimator.validation.throughput import UNIT, Case, predict_cases, read_cases
 
 DATA = Path(__file__).parent / "data"
 THROUGHPUT_FILE = DATA / "throughput.csv"
@@ -54,7 +54,8 @@ def refit(path: Path = THROUGHPUT_FILE, *, include_suspect: bool = False) -> Ref
 
     Priors are those of the shipped calibration. The file has the columns of `throughput.csv`.
     """
-    cases, rows, left_out, unexpressed = read_cases(path, include_suspect=include_suspect)
+    found = read_cases(path, include_suspect=include_suspect)
+    cases = found.made
     if len(cases) < FEWEST_ROWS:
         raise InputError(
             f"{path.name}: {len(cases)} rows can be expressed, a fit needs {FEWEST_ROWS}; "
@@ -64,13 +65,7 @@ def refit(path: Path = THROUGHPUT_FILE, *, include_suspect: bool = False) -> Ref
     fitted = _fitted(cases, shipped)
 
     def scored(calibration: Calibration) -> Validation:
-        return Validation(
-            rows=rows,
-            suspect_left_out=left_out,
-            unexpressed=unexpressed,
-            predictions=predict_cases(cases, calibration),
-            unit="tokens/s/GPU",
-        )
+        return Validation.of(found, predict_cases(cases, calibration), UNIT)
 
     return Refit(
         calibration=fitted,

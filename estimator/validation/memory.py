@@ -10,7 +10,7 @@ from estimator.training.memory import form_error
 from estimator.training.operations import Dispatch
 from estimator.training.overheads import overheads
 from estimator.validation.conventions import reading_of
-from estimator.validation.rows import Row, express, read_rows, without_suspects
+from estimator.validation.rows import Row, expressed, read_rows
 from estimator.validation.scoring import Prediction, Validation
 from estimator.validation.wish import COLUMNS, Wish, wish_of
 
@@ -23,15 +23,8 @@ def validate_memory(path: Path, *, include_suspect: bool = False) -> Validation:
     Nothing is fitted to the rows: what a source's software does is in the conventions.
     """
     rows = read_rows(path, (*COLUMNS, "peak_mem_gib", "mem_kind"))
-    kept, left_out = without_suspects(rows, include_suspect=include_suspect)
-    predictions, unexpressed = express(kept, predict)
-    return Validation(
-        rows=len(kept),
-        suspect_left_out=left_out,
-        unexpressed=unexpressed,
-        predictions=tuple(predictions),
-        unit="GiB",
-    )
+    found = expressed(rows, predict, include_suspect=include_suspect)
+    return Validation.of(found, found.made, "GiB")
 
 
 def predict(row: Row) -> Prediction:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from estimator.errors import EstimatorError, InputError
 from estimator.files import read_text
@@ -62,6 +62,17 @@ class Row:
         return choices[self[column].casefold()]
 
 
+class Expressed(NamedTuple, Generic[Made]):
+    """What was made of the rows of a file that count, and the rows that are left out."""
+
+    made: list[Made]
+    rows: int
+    """Rows that count: suspect ones are among them only if they were asked for."""
+    suspect_left_out: int
+    unexpressed: dict[str, tuple[str, ...]]
+    """Ids of rows that nothing can be made of, by the reason."""
+
+
 def read_rows(path: Path, required: Iterable[str]) -> list[Row]:
     """The rows of a UTF-8 CSV file with a header line that names at least `required`."""
     text = read_text(path, most_bytes=LARGEST_FILE_BYTES, kind="a CSV file")
@@ -111,3 +122,12 @@ def express(
             refused[text].append(row.id)
     by_count = sorted(refused.items(), key=lambda item: -len(item[1]))
     return made, {reason: tuple(ids) for reason, ids in by_count}
+
+
+def expressed(
+    rows: Sequence[Row], make: Callable[[Row], Made], *, include_suspect: bool
+) -> Expressed[Made]:
+    """What `make` makes of the rows that count."""
+    kept, left_out = without_suspects(rows, include_suspect=include_suspect)
+    made, unexpressed = express(kept, make)
+    return Expressed(made, len(kept), left_out, unexpressed)

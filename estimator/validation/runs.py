@@ -19,7 +19,7 @@ from estimator.training.published import recipe_of_row
 from estimator.training.recipe import Method, Stack, TrainingRecipe
 from estimator.training.run import gpu_hours
 from estimator.training.throughput import step_time
-from estimator.validation.rows import Row, express, read_rows, without_suspects
+from estimator.validation.rows import Row, expressed, read_rows
 from estimator.validation.scoring import Prediction, Score, Validation, score
 from pricing.gpus import GpuSpec, gpu_spec
 from pricing.offers import gpu_price
@@ -78,16 +78,9 @@ def validate_runs(path: Path, *, include_suspect: bool = False) -> RunsValidatio
     published hours are not predicted. The software is read off the source.
     """
     rows = [_named(row) for row in read_rows(path, COLUMNS)]
-    kept, left_out = without_suspects(rows, include_suspect=include_suspect)
-    predictions, unexpressed = express(kept, predict)
-    hours = Validation(
-        rows=len(kept),
-        suspect_left_out=left_out,
-        unexpressed=unexpressed,
-        predictions=tuple(predictions),
-        unit="GPU hours",
-    )
-    return RunsValidation(hours=hours, dollars=score([d for p in predictions if (d := dollars(p))]))
+    found = expressed(rows, predict, include_suspect=include_suspect)
+    paid = [d for p in found.made if (d := dollars(p))]
+    return RunsValidation(hours=Validation.of(found, found.made, "GPU hours"), dollars=score(paid))
 
 
 def _named(row: Row) -> Row:

@@ -5,11 +5,12 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from estimator.files import write_atomically
+from estimator.validation.rows import Expressed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +75,19 @@ class Validation:
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+    @classmethod
+    def of(
+        cls, found: Expressed[Any], predictions: Sequence[Prediction], unit: str
+    ) -> "Validation":
+        """The outcome of the rows of a file, some of which were predicted."""
+        return cls(
+            rows=found.rows,
+            suspect_left_out=found.suspect_left_out,
+            unexpressed=found.unexpressed,
+            predictions=tuple(predictions),
+            unit=unit,
+        )
 
     @property
     def median_ape_by_source_mean(self) -> float | None:

@@ -12,7 +12,7 @@ from estimator.serving.constants import serving_constants, throughput_spread
 from estimator.serving.hardware import machine
 from estimator.serving.measured import Measured, batch_of, predict
 from estimator.serving.model import HALF_BYTES, served_model
-from estimator.validation.rows import Row, express, read_rows, without_suspects
+from estimator.validation.rows import Expressed, Row, expressed, read_rows
 from estimator.validation.scoring import Prediction, Score, Validation, scores_by
 from estimator.validation.serving_cells import EIGHT_BIT_CACHE, program_of, weights_of
 from pricing.gpus import gpu_spec
@@ -66,31 +66,19 @@ class Case:
 
 def validate_serving(path: Path, *, include_suspect: bool = False) -> ServingValidation:
     """Predicted output tokens per second against what a file measured."""
-    cases, rows, left_out, unexpressed = read_cases(path, include_suspect=include_suspect)
-    predictions = predict_cases(cases)
-    scores = Validation(
-        rows=rows,
-        suspect_left_out=left_out,
-        unexpressed=unexpressed,
-        predictions=predictions,
-        unit="output tokens/s",
-    )
+    found = read_cases(path, include_suspect=include_suspect)
+    predictions = predict_cases(found.made)
     return ServingValidation(
-        scores=scores,
+        scores=Validation.of(found, predictions, "output tokens/s"),
         by_gpu=scores_by(predictions, lambda p: p.gpu),
         by_program=scores_by(predictions, lambda p: p.program),
         by_load=scores_by(predictions, lambda p: p.load),
     )
 
 
-def read_cases(
-    path: Path, *, include_suspect: bool
-) -> tuple[list[Case], int, int, dict[str, tuple[str, ...]]]:
-    """The rows that can be expressed; how many count, how many were suspect, which were refused."""
-    rows = read_rows(path, COLUMNS)
-    kept, left_out = without_suspects(rows, include_suspect=include_suspect)
-    cases, unexpressed = express(kept, case_of)
-    return cases, len(kept), left_out, unexpressed
+def read_cases(path: Path, *, include_suspect: bool) -> Expressed[Case]:
+    """The rows that can be expressed, and why the others cannot."""
+    return expressed(read_rows(path, COLUMNS), case_of, include_suspect=include_suspect)
 
 
 def case_of(row: Row) -> Case:

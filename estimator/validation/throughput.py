@@ -19,9 +19,10 @@ from estimator.training.calibrate import batch, predict
 from estimator.training.published import Measurement, measurement
 from estimator.training.recalibrate import recalibrate
 from estimator.validation.cells import CHECKPOINTING, KERNELS, METHODS, SHARDINGS
-from estimator.validation.rows import Row, express, read_rows, without_suspects
+from estimator.validation.rows import Expressed, Row, expressed, read_rows
 from estimator.validation.scoring import Prediction, Score, Validation, scores_by
 
+UNIT = "tokens/s/GPU"
 COLUMNS = ("model", "method", "seq_len", "n_gpus", "gpu", "framework", "tokens_per_s_per_gpu")
 NUMBERS = (
     "layers", "hidden", "ffn", "heads", "kv_heads", "head_dim", "vocab", "n_experts",
@@ -115,11 +116,11 @@ def validate_throughput(
     The range is that of the calibration's `efficiency_factor`: wider where a GPU generation or a
     software stack was not among the measurements behind it.
     """
-    cases, rows, left_out, unexpressed = read_cases(path, include_suspect=include_suspect)
+    found = read_cases(path, include_suspect=include_suspect)
     used = calibration or shipped_calibration()
-    predictions = predict_cases(cases, used)
-    scores = _validation(rows, left_out, unexpressed, predictions)
-    return summary(scores, predictions, cases, f"{used.name}, {used.as_of}")
+    predictions = predict_cases(found.made, used)
+    scores = Validation.of(found, predictions, UNIT)
+    return summary(scores, predictions, found.made, f"{used.name}, {used.as_of}")
 
 
 def validate_calibrated(
@@ -137,9 +138,9 @@ def validate_calibrated(
     """
     if rows_per_group < 1:
         raise InputError(f"--calibrate-rows is {rows_per_group}; allowed: 1 or more")
-    cases, rows, left_out, unexpressed = read_cases(path, include_suspect=include_suspect)
+    found = read_cases(path, include_suspect=include_suspect)
     used = calibration or shipped_calibration()
-    groups = _groups(cases)
+    groups = _groups(found.made)
     generator = np.random.default_rng(seed)
     rest: list[Case] = []
     predictions: list[SpeedPrediction] = []
@@ -152,8 +153,8 @@ def validate_calibrated(
         shifted = recalibrate(used, [case.measurement for case in own])
         predictions.extend(predict_cases(others, shifted))
         rest.extend(others)
-    scores = _validation(rows, left_out, unexpressed, predictions)
-    before = _validation(rows, left_out, unexpressed, predict_cases(rest, used))
+    scores = Validation.of(found, predictions, UNIT)
+    before = Validation.of(found, predict_cases(rest, used), UNIT)
     described = f"{used.name}, {used.as_of}, and {rows_per_group} own rows per source and GPU"
     taken = OwnRows(
         rows_per_group=rows_per_group,
@@ -176,29 +177,9 @@ def _groups(cases: Sequence[Case]) -> list[list[Case]]:
     return [found[key] for key in sorted(found)]
 
 
-def _validation(
-    rows: int,
-    left_out: int,
-    unexpressed: Mapping[str, tuple[str, ...]],
-    predictions: Sequence[SpeedPrediction],
-) -> Validation:
-    return Validation(
-        rows=rows,
-        suspect_left_out=left_out,
-        unexpressed=unexpressed,
-        predictions=tuple(predictions),
-        unit="tokens/s/GPU",
-    )
-
-
-def read_cases(
-    path: Path, *, include_suspect: bool
-) -> tuple[list[Case], int, int, dict[str, tuple[str, ...]]]:
-    """The rows that can be expressed; how many count, how many were suspect, which were refused."""
-    rows = read_rows(path, COLUMNS)
-    kept, left_out = without_suspects(rows, include_suspect=include_suspect)
-    cases, unexpressed = express(kept, case_of)
-    return cases, len(kept), left_out, unexpressed
+def read_cases(path: Path, *, include_suspect: bool) -> Expressed[Case]:
+    """The rows that can be expressed, and why the others cannot."""
+    return expressed(read_rows(path, COLUMNS), case_of, include_suspect=include_suspect)
 
 
 def case_of(row: Row) -> Case:

@@ -13,7 +13,7 @@ from estimator.training.recipe import AttentionKernel
 from estimator.training.trace import TraceCase, WeightsType, case_recipe
 from estimator.validation.cells import whole_numbers
 from estimator.validation.memory import as_read
-from estimator.validation.rows import Row, express, read_rows, without_suspects
+from estimator.validation.rows import Row, expressed, read_rows
 from estimator.validation.scoring import Prediction, Validation
 from estimator.validation.wish import Wish
 
@@ -40,8 +40,6 @@ def validate_traces(path: Path, *, include_suspect: bool = False) -> Validation:
     `config` is the path of a config.json relative to the file. One device, fused AdamW, fp32
     adapters on all linear layers, the second step.
     """
-    rows = read_rows(path, COLUMNS)
-    kept, left_out = without_suspects(rows, include_suspect=include_suspect)
 
     @cache
     def architecture(name: str) -> Architecture:
@@ -49,14 +47,12 @@ def validate_traces(path: Path, *, include_suspect: bool = False) -> Validation:
             raise InputError("config is not stated")
         return resolve_model(path.parent / name, offline=True).architecture
 
-    predictions, unexpressed = express(kept, lambda row: _predict(row, architecture(row["config"])))
-    return Validation(
-        rows=len(kept),
-        suspect_left_out=left_out,
-        unexpressed=unexpressed,
-        predictions=tuple(predictions),
-        unit="bytes",
+    found = expressed(
+        read_rows(path, COLUMNS),
+        lambda row: _predict(row, architecture(row["config"])),
+        include_suspect=include_suspect,
     )
+    return Validation.of(found, found.made, "bytes")
 
 
 def _predict(row: Row, architecture: Architecture) -> Prediction:

@@ -161,7 +161,8 @@ def test_verdict_first_and_nothing_wider_than_the_screen(
     one = visit(viewport={"width": width, "height": height}, color_scheme=scheme)
     assert one.page.evaluate("document.documentElement.scrollWidth") <= width
     top = one.page.locator("h1.verdict").bounding_box()["y"]
-    places = (c.bounding_box() for c in one.page.locator("[data-testid=stPlotlyChart]").all())
+    drawn = one.page.locator("[data-testid=stPlotlyChart], svg.rows")
+    places = (chart.bounding_box() for chart in drawn.all())
     charts = [box["y"] for box in places if box]
     assert 0 <= top < min(charts) and top < height / 2
     one.picture(f"decide-{device}-{scheme}")
@@ -218,7 +219,7 @@ def test_every_picture_has_words_and_headings_are_in_order(visit: Any) -> None:
     page = visit().page
     assert page.locator("h1").count() == 1
     assert page.evaluate("[...document.images].every(image => image.alt.length > 20)")
-    charts = page.locator("[data-testid=stPlotlyChart][role=figure]")
+    charts = page.locator("[data-testid=stPlotlyChart][role=figure], svg.rows[role=img]")
     labels = [chart.get_attribute("aria-label") for chart in charts.all()]
     assert len(labels) == 5 and all(len(label) > 40 for label in labels)
 

@@ -21,6 +21,12 @@ from estimator.dashboard.typed import CELLS
 from estimator.dashboard.views import aside, figures, section, text
 
 VERSION = "_assumptions.version"
+CELL_HELP = (
+    "The least it can be; or what it exceeds in 9 of 10 cases.",
+    "The likeliest, or the number itself where it is exact.",
+    "The most it can be; or what it exceeds in 1 of 10 cases.",
+)
+RANGE_HELP = "The column “Range” says which."
 FEW, HEIGHT = 14, 560  # rows that need no scrolling, and the pixels of a table that does
 HOW = (
     "Type over Low, Middle or High; the verdict follows. A middle takes its range along; without "
@@ -98,7 +104,10 @@ def _table(wanted: Sequence[Row], key: str, paths: Sequence[str]) -> None:
     from pandas import DataFrame
 
     table = DataFrame([row.columns for row in wanted]).astype(dict.fromkeys(CELLS, float))
-    number = st.column_config.NumberColumn(format="%.6g", width=90)
+    columns = {
+        name: st.column_config.NumberColumn(format="%.6g", width=84, help=f"{help} {RANGE_HELP}")
+        for name, help in zip(CELLS, CELL_HELP, strict=True)
+    }
     with st.container(key="assumptions"):
         st.data_editor(
             table,
@@ -106,12 +115,14 @@ def _table(wanted: Sequence[Row], key: str, paths: Sequence[str]) -> None:
             on_change=take,
             args=(key, paths),
             hide_index=True,
+            placeholder="",
             height=HEIGHT if len(wanted) > FEW else "content",
             width="stretch",
             disabled=[column for column in table.columns if column not in CELLS],
             column_config={
-                "Input": st.column_config.TextColumn(width=300, pinned=True),
-                **dict.fromkeys(CELLS, number),
+                "Input": st.column_config.TextColumn(width=290),
+                **columns,
+                "As of": st.column_config.TextColumn(width=110),
                 "Source": st.column_config.TextColumn(width="large"),
             },
             alt="Every input of the scenario with low, middle and high value, unit and source",

@@ -24,10 +24,13 @@ from estimator.report.charts import Chart
 
 
 def page(shown: Shown) -> None:
-    """The whole page, the verdict first."""
+    """The whole page; verdict and first charts are sent at once, to be painted together."""
+    above = st.container()
     _verdict(shown)
-    changes(shown)
     _alternatives(shown)
+    with above:
+        changes(shown)
+    table("The same as a table", shown.decision.values)
     _cash_flow(shown)
     _doubts(shown)
     _costs(shown)
@@ -63,7 +66,6 @@ def _alternatives(shown: Shown) -> None:
             "Dot: expected value. Bar: 8 of 10 futures. Today's money.",
         )
         rows_chart("values", found.values)
-    table("The same as a table", found.values)
 
 
 def _cash_flow(shown: Shown) -> None:

@@ -42,7 +42,7 @@ STYLE: Mapping[Live, str] = {
     "no": "input_not",
     "not used": "input_not",
 }
-WIDTHS = (46, 40, 14, 15, 11, 11, 48, 11, 13, 34, 9, 34)
+WIDTHS = (46, 40, 15, 17, 13, 13, 48, 11, 15, 34, 9, 34)
 COMPUTED_WIDTHS = (60, 36, 90)
 """Of the columns of words of the second sheet."""
 FIRST_ROW = 3
@@ -93,10 +93,11 @@ def write_assumptions(paper: Paper, base: BaseCase, plan: Plan) -> dict[str, tup
         cells[input_name(path)] = (row, VALUE)
         meaning = capitalised(describe_input(Scenario, path))
         paper.texts(row, 0, (meaning, input_name(path)), "wrapped")
-        texts = (meaning, input_name(path), *_known(quantities[path], found[path]))
-        paper.height(row, texts, (*WIDTHS[:VALUE], *WIDTHS[VALUE + 4 :]))
+        quantity = quantities[path]
+        texts = (meaning, input_name(path), quantity.unit or "", *_known(quantity, found[path]))
+        paper.height(row, texts, (*WIDTHS[:VALUE], WIDTHS[VALUE + 1], *WIDTHS[VALUE + 4 :]))
         paper.number(row, VALUE, node.value, STYLE[found[path].live])
-        _write_range(paper, row, quantities[path], found[path])
+        _write_range(paper, row, quantity, found[path])
         row += 1
     if base.scenario.currency != DOLLARS:
         cells[CURRENCY] = (row, VALUE)

@@ -20,7 +20,7 @@ DIGITS = 6  # net cash is rounded to so many, so that equal sums cancel to 0
 TOTALS = (
     "Benefits",
     "Costs",
-    "Own costs: people handling requests and errors left out",
+    "Own costs, requests and errors apart",
     "Net cash",
     "Discount factor",
     "Net cash in today's money",

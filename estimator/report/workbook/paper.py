@@ -15,10 +15,7 @@ A4 = 9
 LINE_POINTS = 14.5
 LETTER = 0.95  # width of a letter over that of a digit, which columns are measured in
 MONEY = "#,##0;-#,##0"
-NUMBER = "#,##0.00##"
-WHOLE, LARGE_WHOLE, TINY = "General", "#,##0", "0.00E+00"
-LARGE, SMALL = 1000.0, 0.001
-SHARE = "#,##0.0%"
+NUMBER, SHARE = "#,##0.00##", "#,##0.0%"
 # No format has a condition in brackets: not every program shows the minus of a number under one.
 OPTIONS = {
     "in_memory": True,
@@ -34,7 +31,7 @@ STYLES: dict[str, dict[str, Any]] = {
     },
     "text": {},
     "wrapped": {"text_wrap": True},
-    "after_number": {"text_wrap": True, "indent": 1},
+    "after_number": {"text_wrap": True, "align": "left", "indent": 1},
     "faint": {"font_color": "#595959", "italic": True},
     "bold": {"bold": True},
     "verdict": {"bold": True, "text_wrap": True},
@@ -50,6 +47,10 @@ STYLES: dict[str, dict[str, Any]] = {
     "share": {"num_format": SHARE, "align": "right"},
     "months": {"num_format": "0.0", "align": "right"},
 }  # fmt: skip
+
+
+SIZES = (0.0, 1e-4, 0.5, 1000.0, 1000.5, 1e7)
+"""Numbers of every kind that `number_digits` tells apart."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,20 +123,30 @@ class Paper:
 
     def _style(self, style: str, value: float | str) -> Format:
         """The style with as many digits as the number has now."""
-        if STYLES[style].get("num_format") != NUMBER or isinstance(value, str):
+        usual = STYLES[style].get("num_format")
+        if isinstance(value, str) or usual not in (NUMBER, SHARE):
             return self.styles[style]
-        if float(value).is_integer():
-            return self.styles[f"{style}, {'whole' if abs(value) < LARGE else 'large'}"]
-        return self.styles[f"{style}, tiny" if abs(value) < SMALL else style]
+        return self.styles[f"{style} {number_digits(value, usual)}"]
+
+
+def number_digits(value: float, usual: str) -> str:
+    """The format in which a number, or a share, can be read and fits its cell."""
+    size = abs(value)
+    if usual == SHARE:
+        return SHARE if size < 10 else "#,##0%" if size < 1e7 else "0.0E+00"
+    if float(value).is_integer():
+        return "General" if size < 1000 else "#,##0"
+    if size < 1000:
+        return "0.00E+00" if size < 0.001 else NUMBER
+    return "#,##0.00" if size < 1e5 else "#,##0"
 
 
 def styles(book: Workbook) -> dict[str, Format]:
-    """The styles of a workbook by name; those of plain numbers in all `kinds`."""
-    kinds = {"": NUMBER, ", whole": WHOLE, ", large": LARGE_WHOLE, ", tiny": TINY}
-    every = {
-        f"{name}{kind}": look | ({"num_format": digits} if kind else {})
-        for name, look in STYLES.items()
-        for kind, digits in kinds.items()
-        if not kind or look.get("num_format") == NUMBER
-    }
+    """The styles of a workbook by name; those of numbers also by name and digits."""
+    every = dict(STYLES)
+    for name, look in STYLES.items():
+        usual = look.get("num_format", "")
+        if usual in (NUMBER, SHARE):
+            formats = {number_digits(value, usual) for value in SIZES}
+            every |= {f"{name} {digits}": look | {"num_format": digits} for digits in formats}
     return {name: book.add_format({"valign": "top"} | look) for name, look in every.items()}

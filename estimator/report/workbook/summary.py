@@ -45,6 +45,8 @@ NOTES = (
     "Month 0 is now and is not discounted: NPV = NPV(monthly rate, cash) x (1 + monthly rate).",
     "Where the cash changes its sign more than once, the IRR may not be the only one: use the MIRR "
     "(financed and reinvested at the discount rate).",
+    "An IRR of thousands of per cent only says that little is spent before benefits come: then "
+    "compare by NPV.",
     "Own costs leave out what people still handle and errors; ROI = NPV / own costs.",
     "Assumptions: yellow drives formulas, orange does so in part, grey is fixed at export.",
 )
@@ -89,7 +91,7 @@ def write_summary(
     horizon = f"The horizon of {scenario.horizon_months} months is fixed: export to change it."
     for i, note in enumerate((*NOTES, horizon)):
         paper.merged(after + CHART_ROWS + i, LAST_COLUMN, note, "note")
-    paper.widths(32, *[13.5] * LAST_COLUMN)
+    paper.widths(32, *[15] * LAST_COLUMN)
     paper.sheet.set_row(HEAD_ROW, 64)
     paper.sheet.hide_gridlines(HIDDEN)
     paper.sheet.freeze_panes(FIRST_ROW, 1)

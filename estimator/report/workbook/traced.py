@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
@@ -92,6 +92,14 @@ class Traced(NDArrayOperatorsMixin):
         rows = nodes.reshape(-1, nodes.shape[-1])
         sums = [apply("sum", tuple(row), batch, i) for i, row in enumerate(rows)]
         return Traced(_filled(sums, nodes.shape[:-1]))
+
+    def min(self) -> float:
+        """Below every value that the formulas may take: what holds for these may not for others."""
+        return -np.inf
+
+    def max(self) -> float:
+        """Above every value that the formulas may take."""
+        return np.inf
 
     def __array_ufunc__(
         self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, where: Any = True
@@ -209,6 +217,12 @@ def _diff(x: Traced, axis: int = -1) -> Traced:
     return Traced(np.moveaxis(steps.nodes, -1, axis))
 
 
+def _searchsorted(x: Traced, value: float, side: Literal["left", "right"] = "left") -> Any:
+    """Of what is below or above every value: any other place would hold for these values only."""
+    assert np.isinf(value)
+    return np.searchsorted(x.values, value, side)
+
+
 STRUCTURAL: set[Callable[..., Any]] = {
     np.atleast_1d,
     np.atleast_2d,
@@ -226,6 +240,7 @@ OWN: dict[Callable[..., Any], Callable[..., Any]] = {
     np.where: lambda condition, yes, no: elementwise("where", condition, yes, no),
     np.clip: _clip,
     np.diff: _diff,
+    np.searchsorted: _searchsorted,
     np.zeros_like: lambda x: Traced(nodes_of(np.zeros(x.shape))),
     np.ones_like: lambda x: Traced(nodes_of(np.ones(x.shape))),
     np.any: lambda x: True,  # a line that could have money is written, even if it has none now
