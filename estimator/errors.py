@@ -8,7 +8,10 @@
 """
 
 import difflib
+import re
 from collections.abc import Iterable
+
+_SECRET = re.compile(r"(?<=://)[^/@\s]+(?=@)|\bhf_\w{16,}")
 
 
 class EstimatorError(Exception):
@@ -29,6 +32,11 @@ class InfeasiblePlan(EstimatorError):  # noqa: N818 - a plan, not an accident
 
 class MissingExtra(EstimatorError):  # noqa: N818 - names what is missing
     """An optional dependency is missing; the message names the extra to install."""
+
+
+def without_secrets(text: str) -> str:
+    """The text without passwords in addresses and tokens of the hub, which a library may repeat."""
+    return _SECRET.sub("***", text)
 
 
 def nearest(name: str, choices: Iterable[str], n: int = 3) -> list[str]:

@@ -31,6 +31,8 @@ def test_the_workbook_has_a_sheet_for_each_way(made: dict[str, bytes]) -> None:
     openpyxl = pytest.importorskip("openpyxl")
     book = openpyxl.load_workbook(io.BytesIO(made["xlsx"]))
     assert len(book.sheetnames) >= 2 + len(template("support-assistant").alternatives)
+    first = [cell.value for row in book["Summary"]["A1:A4"] for cell in row]
+    assert any("RAG on an API model is" in str(text) for text in first)
 
 
 def test_a_file_is_named_after_the_scenario() -> None:

@@ -166,6 +166,47 @@ def test_a_hub_token_is_never_printed(hub: str, status: int, tmp_path: Path) -> 
     assert any(SECRET in token for token in Hub.seen)
 
 
+def test_no_note_on_a_cached_model_repeats_a_password(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A note is part of a result: no command stands between it and a notebook or a JSON file."""
+    from estimator.llm import hub
+
+    cached = tmp_path / "config.json"
+    cached.write_text('{"model_type": "llama"}')
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_ENDPOINT", "http://me:pass-word@127.0.0.1:9")
+    monkeypatch.setattr(hub, "_cached", lambda *_: cached)
+    (note,) = hub.fetch_config("some-maker/some-model").notes
+    assert "no connection to http://***@127.0.0.1:9" in note and "pass-word" not in note
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "value"),
+    [
+        (["library", "list"], "TUNEROI_LIBRARY", "postgresql://me:{}@127.0.0.1:9/runs"),
+        (["library", "list"], "TUNEROI_LIBRARY", "postgresql://127.0.0.1:9/runs?password={}"),
+        (["library", "list"], "TUNEROI_LIBRARY", "nothing://me:{}@127.0.0.1:9/runs"),
+        (["prices", "refresh"], "https_proxy", "http://me:{}@127.0.0.1:9"),
+    ],
+)
+def test_a_password_is_never_printed(
+    arguments: list[str], name: str, value: str, tmp_path: Path
+) -> None:
+    """Not even with the tracebacks that a developer asks for."""
+    given = {name: value.format("pass-word-of-mine"), "TUNEROI_DATA": str(tmp_path)}
+    ran = subprocess.run(
+        [sys.executable, "-c", "from estimator.cli import main; main()", *arguments],
+        env=os.environ | given | {"TUNEROI_DEBUG": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode in {2, 3}, ran.stderr
+    assert "pass-word-of-mine" not in ran.stdout + ran.stderr
+
+
 def test_no_report_holds_a_secret_of_the_environment(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -26,6 +26,7 @@ from estimator.decision.evaluate import medians, npv_usd
 from estimator.decision.finance import irr, mirr, monthly_rate, payback_months, yearly_rate
 from estimator.decision.payback import expected_net_cash_usd
 from estimator.decision.resolved import own_cost_usd
+from estimator.decision.simulate import compare
 from estimator.report.workbook.assumptions import ASSUMPTIONS, COMPUTED, Liveness, liveness
 from estimator.report.workbook.base_case import RATE, base_case, numbers_at, policy_of
 from estimator.report.workbook.book import SUMMARY, workbook
@@ -474,6 +475,7 @@ def test_the_command_writes_the_workbook_of_what_it_compares(
     ran = tuneroi("compare", EXAMPLES[0], *options, "--xlsx", made)
     assert ran.status == 0, ran.err
     changed = {"alternatives": ["prompting"], "horizon_months": 12}
-    assert made.read_bytes() == workbook(with_inputs(load_scenario(EXAMPLES[0]), changed))
+    scenario = with_inputs(load_scenario(EXAMPLES[0]), changed)
+    assert made.read_bytes() == workbook(scenario, comparison=compare(scenario, n=256))
     nowhere = tmp_path / "missing" / "out.xlsx"
     assert "out.xlsx" in tuneroi("compare", EXAMPLES[0], *options, "--xlsx", nowhere).refusal

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from estimator.decision.simulate import Comparison
     from estimator.hardware.calibration import Calibration
 
+Shown = tuple[dict[str, Any], Iterable["RenderableType"]]
+"""The same thing as data for JSON and as parts to print."""
+
 DetailsOption = Annotated[
     bool, typer.Option("--details", help="Show every line item of every alternative.")
 ]
@@ -101,17 +104,12 @@ def compare(
     )
 
 
-Shown = tuple[dict[str, Any], Iterable["RenderableType"]]
-"""The same thing as data for JSON and as parts to print."""
-
-
 def _answer(comparison: "Comparison", risk_tolerance: float | None, *, details: bool) -> Shown:
     from estimator.report.comparison import as_dict
     from estimator.report.text import comparison_parts
 
-    return as_dict(comparison, risk_tolerance_usd=risk_tolerance), comparison_parts(
-        comparison, details=details, risk_tolerance_usd=risk_tolerance
-    )
+    data = as_dict(comparison, risk_tolerance_usd=risk_tolerance)
+    return data, comparison_parts(comparison, details=details, risk_tolerance_usd=risk_tolerance)
 
 
 def _explanation(comparison: "Comparison", path: str) -> Shown:
@@ -168,4 +166,5 @@ def _write(
     if xlsx is not None:
         from estimator.report.workbook.book import workbook
 
-        write_bytes_atomically(xlsx, workbook(comparison.scenario, calibration=calibration))
+        made = workbook(comparison.scenario, calibration=calibration, comparison=comparison)
+        write_bytes_atomically(xlsx, made)

@@ -7,7 +7,6 @@ needs it, so that `--help` answers at once.
 import errno
 import gc
 import os
-import re
 import sys
 from typing import Annotated, NoReturn
 
@@ -36,11 +35,10 @@ from estimator.cli import (
     validate,
     worth,
 )
-from estimator.errors import EstimatorError
+from estimator.errors import EstimatorError, without_secrets
 
 DEBUG = "TUNEROI_DEBUG"
 LONGEST_LINE = 1200
-SECRET = re.compile(r"(?<=://)[^/@\s]+(?=@)|\bhf_\w{16,}")
 OF_THE_MACHINE = {
     errno.EACCES,
     errno.EDQUOT,
@@ -137,7 +135,7 @@ def _fail(message: str, *, status: int) -> NoReturn:
 def one_line(message: str) -> str:
     """The message as one line for a terminal: of bounded length, without control characters,
     and without the password of an address or a token of the hub, which a library may repeat."""
-    message = SECRET.sub("***", message)
+    message = without_secrets(message)
     line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(message.split()))
     if len(line) <= LONGEST_LINE:
         return line

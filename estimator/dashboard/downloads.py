@@ -31,9 +31,10 @@ def report_markdown(yaml: str) -> bytes:
 
 
 def report_workbook(yaml: str) -> bytes:
-    """The base case as a workbook with live formulas."""
-    scenario = comparison(yaml, DRAWS, SEED).scenario
-    return workbook(scenario, calibration=calibration_of(scenario))
+    """The base case as a workbook with live formulas, under the verdict."""
+    found = comparison(yaml, DRAWS, SEED)
+    calibration = calibration_of(found.scenario)
+    return workbook(found.scenario, calibration=calibration, comparison=found)
 
 
 def report_csv(yaml: str) -> bytes:

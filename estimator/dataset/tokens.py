@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
 
 from estimator.dataset.estimate import TYPICAL, estimate_tokens, family_of, log_sd_by_script
-from estimator.errors import InputError
+from estimator.errors import InputError, without_secrets
 from estimator.files import read_bytes, user_path
 from estimator.quantity import FloatArray
 
@@ -71,7 +72,8 @@ def token_counter(tokenizer: str | Path | None) -> TokenCounter:
         return _counting(_load(_from_hub(name)), name, family_of(name))
     except Exception as error:  # any failure of network, access or file: the estimate stands in
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return _estimating(name, f"the tokenizer of {name} cannot be had ({reason[:120]})")
+        reason = shorten(without_secrets(reason), 120, placeholder=" ...")
+        return _estimating(name, f"the tokenizer of {name} cannot be had ({reason})")
 
 
 def _from_hub(model: str) -> Path:

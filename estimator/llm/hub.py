@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from estimator.errors import CatalogError, EstimatorError, InputError
+from estimator.errors import CatalogError, EstimatorError, InputError, without_secrets
 from estimator.files import read_bytes
 from estimator.llm.architecture import Architecture
 from estimator.llm.parameters import count_parameters
@@ -204,7 +204,7 @@ def _cause(error: Exception, id: str, revision: str | None) -> _Cause:
     kinds = {kind.__name__ for link in chain if link for kind in type(link).__mro__}
     status = getattr(getattr(error, "response", None), "status_code", None)
     answer = f"HTTP {status}" if status else "no status"
-    hub = endpoint()
+    hub = without_secrets(endpoint())
     page = f"{hub}/{id}"
     if "GatedRepoError" in kinds or status == 403:
         need = "its terms must be accepted there" if _has_token() else "set HF_TOKEN"
@@ -237,7 +237,7 @@ def _has_token() -> bool:
 
 def _short(error: Exception) -> str:
     lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__)[:160]
+    return without_secrets(lines[0] if lines else type(error).__name__)[:160]
 
 
 def _read(id: str, path: Path, notes: tuple[str, ...]) -> HubModel:

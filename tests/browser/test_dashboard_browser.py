@@ -5,6 +5,7 @@ TUNEROI_REQUIRE_BROWSER is set. Pictures are left in the folder that TUNEROI_SCR
 """
 
 import importlib
+import json
 import os
 import re
 import shutil
@@ -56,7 +57,8 @@ def die_with_parent() -> None:
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    log = tmp_path_factory.mktemp("server") / "log.txt"
+    folder = tmp_path_factory.mktemp("server")
+    log = folder / "log.txt"
     with (
         log.open("w") as sink,
         subprocess.Popen(
@@ -64,7 +66,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             stdout=sink,
             stderr=subprocess.STDOUT,
             cwd=ROOT,
-            env={**ENVIRONMENT, **os.environ},
+            env={**ENVIRONMENT, **os.environ, "TUNEROI_DATA": str(folder / "data")},
             preexec_fn=die_with_parent,
         ) as server,
     ):
@@ -114,10 +116,10 @@ class Visit:
         if message.type == "error" and not probing:
             self.complaints.append(message.text)
 
-    def open(self, query: str = "") -> "Visit":
+    def open(self, query: str = "", ready: str = ".st-key-chart-costs svg text") -> "Visit":
         self.page.goto(f"{self.address}/{query}")
-        self.page.wait_for_selector("h1.verdict")
-        self.page.wait_for_selector(".st-key-chart-costs svg text")
+        self.page.wait_for_selector("h1.verdict, p.sure")
+        self.page.wait_for_selector(ready)
         return self
 
     @property
@@ -141,9 +143,9 @@ class Visit:
 def visit(browser: Any, address: str) -> Iterator[Any]:
     visits: list[Visit] = []
 
-    def start(query: str = "", **options: Any) -> Visit:
+    def start(query: str = "", *, ready: str = "", **options: Any) -> Visit:
         visits.append(Visit(browser, address, **options))
-        return visits[-1].open(query)
+        return visits[-1].open(query, ready) if ready else visits[-1].open(query)
 
     yield start
     for one in visits:
@@ -256,8 +258,17 @@ def test_every_page_opens_by_its_link_is_accessible_and_fits_a_phone(visit: Any,
     one.picture(f"{name}-phone-dark")
 
 
+def word_problem(count: int) -> dict[str, str]:
+    """A row in the form of GSM8K: sums within double angle brackets, the answer after four #."""
+    sold = f"{count}+{count // 2} = <<{count}+{count // 2}={count + count // 2}>>"
+    return {
+        "question": f"A shop sells {count} pens in May and half as many in June. How many in all?",
+        "answer": f"It sells {sold}{count + count // 2} pens.\n#### {count + count // 2}",
+    }
+
+
 def test_a_dataset_is_read_and_the_training_plan_starts_from_it(visit: Any, tmp_path: Path) -> None:
-    rows = (f'{{"prompt": "What is {i} and {i}?", "completion": "{2 * i}"}}' for i in range(400))
+    rows = (json.dumps(word_problem(count)) for count in range(400))
     (tmp_path / "sums.jsonl").write_text("\n".join(rows))
     one = visit()
     one.page.get_by_role("link", name="Dataset").click()
