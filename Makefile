@@ -17,7 +17,7 @@ dashboard: $(VENV)/base ## Open the what-if dashboard
 	@$(BIN)/tuneroi dashboard
 
 test: $(VENV)/dev lint types ## Check style and types, then run every test
-	@$(BIN)/python -m pytest -n auto
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 lint: $(VENV)/dev ## Check style
 	@$(BIN)/ruff check .

@@ -90,7 +90,7 @@ def test_small_money_is_money() -> None:
     assert np.isnan(account_payback_months(owed, 1, 2)).all()
     cents = account(item("fees", 3e-13, [1.0, 0, 0]), item("gain", 2e-13, [0, 1.0, 1], "benefit"))
     assert account_payback_months(cents, 1, 3) == pytest.approx(2.5)
-    assert expected_net_cash_usd(cents, 3) == pytest.approx([-3e-13, 2e-13, 2e-13], rel=1e-6)
+    assert expected_net_cash_usd(cents, 3) == pytest.approx([-3e-13, 2e-13, 2e-13], rel=1e-6, abs=0)
 
 
 def test_payback_in_blocks_of_draws(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,6 +253,7 @@ def test_tables_of_the_hand_made_project(project: tuple[Comparison, Measures, Fl
     items = line_items_frame(comparison).set_index("category")
     assert items.loc["errors", "usd_p50"] == pytest.approx(npf.npv(0.01, np.full(36, 40.0)))
     assert items.loc["errors", "inputs"] == "an input"
+    assert cash_flows_frame(comparison).index.tolist() == list(range(3 * 36))
     cash = cash_flows_frame(comparison).set_index(["category", "month"])["usd"]
     assert cash["project people", 0] == -9100
     assert cash["project people", 5] == -100

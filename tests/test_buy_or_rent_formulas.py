@@ -7,7 +7,7 @@ import pytest
 from estimator.decision.buy_or_rent import BuyOrRent, buy_or_rent
 from estimator.errors import InputError
 from estimator.quantity import Quantity
-from pricing import assumption
+from pricing import assumption, gpu_price, gpu_spec, offers_of
 
 KNOWN = {
     "purchase_usd_per_gpu": 35_000.0,
@@ -47,10 +47,10 @@ def own_usd_per_year(busy_hours: float) -> float:
     return capital + power + kilowatts * 100 * 12 + 0.05 * price
 
 
-def mean_price() -> float:
-    """Of 24 months at 20 % less each year, weighted by present value at 8 % a year."""
-    weights = [1.08 ** (-month / 12) for month in range(24)]
-    prices = [0.8 ** (month / 12) for month in range(24)]
+def mean_price(months: int = 24) -> float:
+    """Of so many months at 20 % less each year, weighted by present value at 8 % a year."""
+    weights = [1.08 ** (-month / 12) for month in range(months)]
+    prices = [0.8 ** (month / 12) for month in range(months)]
     return sum(w * p for w, p in zip(weights, prices, strict=True)) / sum(weights)
 
 
@@ -77,9 +77,11 @@ def test_at_the_break_even_use_buying_costs_what_renting_does() -> None:
     assert at["buy"] == pytest.approx(at["on_demand"])
 
 
-def test_years_shorter_than_a_month_are_one_month_at_the_price_of_today() -> None:
+def test_parts_of_a_month_are_rounded_and_no_time_is_one_month() -> None:
     assert known(years=0.02).usd_per_month["on_demand"] == pytest.approx(300 * 8 * 3.0)
     assert known(years=1 / 12).usd_per_month["on_demand"] == pytest.approx(300 * 8 * 3.0)
+    three_months = known(years=0.28).usd_per_month["on_demand"]
+    assert three_months == pytest.approx(300 * 8 * 3.0 * mean_price(3))
 
 
 @pytest.mark.parametrize(("gpus", "nodes"), [(1, 1), (8, 1), (9, 2), (24, 3)])
@@ -106,6 +108,14 @@ def test_what_is_not_given_is_assumed() -> None:
     rate = assumption("finance.discount_rate_per_year").mean()
     assert found.discount_rate_per_year == rate
     assert found.inputs["pue"] == assumption("hardware.pue")
+    for tier in ("on_demand", "spot", "reserved_1y", "reserved_3y"):
+        name = f"{tier}_usd_per_gpu_hour"
+        if offers_of(found.gpu, tier=tier):  # type: ignore[arg-type]
+            assert found.inputs[name] == gpu_price(found.gpu, tier=tier)  # type: ignore[arg-type]
+        else:
+            assert name not in found.inputs
+    assert found.inputs["watts_per_gpu"].unit == "W"
+    assert found.inputs["watts_per_gpu"].source == gpu_spec(found.gpu).source
     again = buy_or_rent("h100", 8, hours_per_month=300, years=3, seed=8)
     assert (again.usd_per_month["buy"] != found.usd_per_month["buy"]).any()
     assert again.usd_per_month["buy"].mean() == pytest.approx(

@@ -11,10 +11,12 @@ from estimator.alternatives.world import World
 from estimator.decision import simulate
 from estimator.decision.simulate import Comparison, compare
 from estimator.errors import InputError
+from estimator.hardware.calibration import shipped_calibration
 from estimator.quantity import FloatArray
-from estimator.scenario import AlternativeId
+from estimator.scenario import AlternativeId, Scenario
 from estimator.scenario.edit import with_inputs
 from estimator.scenario.files import parse_scenario
+from estimator.scenario.inputs import describe_input
 
 N = 64
 DEMAND = "demand.requests_per_month"
@@ -47,8 +49,10 @@ class Books:
 
     def __init__(self) -> None:
         self.of: dict[AlternativeId, tuple[LineItem, ...]] = {}
+        self.worlds: list[World] = []
 
     def __call__(self, name: AlternativeId, world: World) -> Account:
+        self.worlds.append(world)
         items = self.of.get(name, ())
         return Account(id=name, items=items, go_live_months=np.zeros(N), project=None)
 
@@ -91,6 +95,13 @@ def test_returns_totals_and_payback(books: Books) -> None:
     assert rag.expected_regret_usd == pytest.approx(np.maximum(1 - npv, 0).mean())
 
 
+def test_every_account_is_made_in_one_world_with_the_calibration_given(books: Books) -> None:
+    own = shipped_calibration()
+    compare(BASE, n=N, calibration=own)
+    assert {id(world) for world in books.worlds} == {id(books.worlds[0])}
+    assert books.worlds[0].calibration is own
+
+
 def test_small_costs_have_a_return_too(books: Books) -> None:
     books.of["rag"] = (
         line("cost", "fees", 0.25, AT_ONCE),
@@ -103,24 +114,28 @@ def test_a_pilot_that_is_not_the_best_is_no_rival_of_the_verdict(books: Books) -
     books.of |= sure({"rag": 90e3, "saas": 10e3, "staged": 80e3})
     second = run().verdict
     assert (second.alternative, second.runner_up, second.gain_usd) == ("rag", "saas", 80e3)
+    sometimes = np.where(np.arange(N) < N // 4, 95e3, 0.0)
+    books.of |= sure({"staged": sometimes})
+    assert run().verdict.probability_best == 0.75  # of all that took part, the pilot too
     books.of |= sure({"staged": 95e3})
     best = run().verdict
     assert (best.alternative, best.runner_up, best.gain_usd) == ("staged", "rag", 5e3)
 
 
-def test_the_driver_is_told_by_sums_of_categories(books: Books) -> None:
+@pytest.mark.parametrize("usd", [1.0, 1e-6])
+def test_the_driver_is_told_by_sums_of_categories(books: Books, usd: float) -> None:
     """Two fees of $30k outweigh the people of $50k; a benefit is no cost."""
-    books.of["rag"] = (line("benefit", "gain", 200e3, AT_ONCE),)
+    books.of["rag"] = (line("benefit", "gain", usd * 200e3, AT_ONCE),)
     books.of["saas"] = (
-        line("benefit", "gain", 200e3, AT_ONCE),
-        line("cost", "running people", 50e3, AT_ONCE),
-        line("cost", "fees", np.linspace(20e3, 40e3, N), AT_ONCE),
-        line("cost", "fees", 2.5e3, MONTHLY),
+        line("benefit", "gain", usd * 200e3, AT_ONCE),
+        line("cost", "running people", usd * 50e3, AT_ONCE),
+        line("cost", "fees", usd * np.linspace(20e3, 40e3, N), AT_ONCE),
+        line("cost", "fees", usd * 2.5e3, MONTHLY),
     )
     verdict = run().verdict
     assert verdict.alternative == "rag"
     assert "mostly by spending less on fees" in verdict.sentence
-    books.of["rag"] = (line("benefit", "gain", 400e3, AT_ONCE),)
+    books.of["rag"] = (line("benefit", "gain", usd * 400e3, AT_ONCE),)
     assert "mostly from gain" in run().verdict.sentence
 
 
@@ -132,8 +147,9 @@ def test_knowing_the_one_input_that_decides_is_worth_it(books: Books) -> None:
     assert next(iter(found.evppi_usd)) == DEMAND
     assert found.evppi_usd[DEMAND] == pytest.approx(found.evpi_usd, rel=0.05)
     assert list(found.evppi_usd.values()) == sorted(found.evppi_usd.values(), reverse=True)
-    assert "requests" in found.verdict.flip_sentences[0]  # the input's own words and unit
-    assert "per month" in found.verdict.flip_sentences[0]
+    words = describe_input(Scenario, DEMAND)
+    assert words != DEMAND
+    assert f" if {words} is below 13,000 requests per month" in found.verdict.flip_sentences[0]
 
 
 def demand_of_draws() -> FloatArray:

@@ -297,6 +297,14 @@ def test_edits_are_set_back_one_by_one_and_all_at_once() -> None:
     assert app.select_slider(key=COST).value == start.select_slider(key=COST).value
 
 
+def test_many_edits_are_listed_and_each_has_its_way_back() -> None:
+    paths = [path for path in template("support-assistant").inputs() if path.startswith("api.")]
+    app = page(**{PARAMETER: "~~".join(f"{path}~0.5" for path in paths)})
+    assert len(paths) > 5 and len(shown(app).wish.changed) == len(paths)
+    app.button(key=f"reset.{paths[-1]}").click().run()
+    assert len(shown(app).wish.changed) == len(paths) - 1
+
+
 def test_old_facts_are_marked_by_the_day_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TUNEROI_TODAY", "2026-11-24")
     app = page()

@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 MODULES = [ROOT / "app.py", *sorted((ROOT / "estimator" / "dashboard").rglob("*.py"))]
 ARITHMETIC = (ast.Mult, ast.Div, ast.FloorDiv, ast.Pow, ast.Mod, ast.MatMult, ast.Sub)
-EDITS_INPUTS = {"adjust.py", "inputs.py"}  # where a slider's steps lie, and how a range moves
+EDITS_INPUTS = {"adjust.py", "inputs.py", "typed.py"}  # a slider's steps, how a range moves
 CALLS_THE_CORE = {"results.py"}
 
 

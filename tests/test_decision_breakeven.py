@@ -52,6 +52,7 @@ def test_a_stretch_of_equality_that_reaches_the_end_of_the_range() -> None:
         (10, 1001, (10, 46.4, 215.7, 1001)),
         (1, 100, (1, 34, 67, 100)),  # a factor of 100, and no more: equal steps
         (0, 300, (0, 100, 200, 300)),
+        (2, 152, (2, 52, 102, 152)),
         (-100, 200, (-100, 0, 100, 200)),
     ],
 )

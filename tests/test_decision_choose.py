@@ -125,6 +125,11 @@ def test_standard_errors_against_repeated_sampling() -> None:
     assert expected == pytest.approx(share.std(), rel=0.06)
 
 
+def test_certainty_equivalent_of_a_gamble_that_cannot_be_lost() -> None:
+    """Nothing or far more than is tolerated, at even odds: worth R ln 2, without overflow."""
+    assert choose.certainty_equivalent([0.0, 1e5], 2.0) == pytest.approx(2 * np.log(2))
+
+
 def test_standard_errors_by_hand() -> None:
     assert choose.standard_error([1.0, 3.0]) == pytest.approx(1)  # s = sqrt(2), n = 2
     assert choose.probability_standard_error(0.2, 400) == pytest.approx(0.02)
@@ -154,6 +159,7 @@ def test_too_close_by_materiality_and_by_noise() -> None:
     assert (clear.best, clear.too_close, clear.reason) == ("a", False, "clear")
     close = choose.too_close_to_call(u, materiality_usd=25_000)
     assert close.contenders == ("a", "b")
+    assert close.too_close
     assert close.reason == "immaterial"
     assert close.spread_usd == pytest.approx(10_000)
     u["b"] = common.mean() + rng.normal(0, 1e6, 1000)  # 2 standard errors are about $90k

@@ -2,11 +2,22 @@
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
+from estimator.alternatives.quality import CHANCES
 from estimator.decision import evaluate
-from estimator.decision.evaluate import Columns, draw_inputs, medians, model_of
+from estimator.decision.evaluate import (
+    Columns,
+    cause_of,
+    draw_inputs,
+    knowable,
+    medians,
+    model_of,
+    world_of,
+)
 from estimator.decision.one_at_a_time import tornado_at_medians
 from estimator.decision.simulate import compare
+from estimator.hardware.calibration import shipped_calibration
 from estimator.quantity import FloatArray
 from estimator.scenario import AlternativeId, Scenario
 from estimator.scenario.edit import with_inputs
@@ -67,7 +78,7 @@ def test_a_bar_is_two_scenarios_with_one_input_changed() -> None:
 
 def test_an_event_happens_or_not_and_inputs_of_one_cause_move_together() -> None:
     """A payoff made by hand: 1,000 x the event + a wage of two roles; every other input is idle."""
-    scenario = with_inputs(BASE, {"demand.in_scope_share": {"probability": 0.2}})
+    scenario = with_inputs(BASE, {"demand.in_scope_share": {"probability": 0.05}})
     roles = [path for path in scenario.inputs() if path.startswith("team.wages_usd_per_year.")][:2]
 
     def model(columns: Columns) -> dict[AlternativeId, FloatArray]:
@@ -84,3 +95,39 @@ def test_an_event_happens_or_not_and_inputs_of_one_cause_move_together() -> None
     idle = [bar for bar in found if bar not in (event, wages)]
     assert idle
     assert all(bar.swing == 0 for bar in idle)
+
+
+@pytest.mark.parametrize(
+    ("path", "cause"),
+    [
+        ("project.effort_days.rag.evaluate", "project.effort_days.*.evaluate"),
+        ("project.overrun_factor", "project.overrun_factor"),
+        ("team.wages_usd_per_year.ml_engineer", "team.wages_usd_per_year.*"),
+        ("team.load_factor", "team.load_factor"),
+        ("quality.error_rate.rag", "quality.error_rate.rag"),
+    ],
+)
+def test_causes_are_shared_by_activities_and_by_wages(path: str, cause: str) -> None:
+    assert cause_of(path) == cause
+
+
+def test_inputs_of_one_cause_or_of_a_correlation_are_drawn_together() -> None:
+    assert BASE.correlations
+    draws = draw_inputs(BASE, n=4096, seed=1)
+    rag, saas = (draws[f"project.effort_days.{name}.evaluate"] for name in ("rag", "saas"))
+    assert spearmanr(rag, saas).statistic == pytest.approx(1)
+    for pair in BASE.correlations:
+        assert spearmanr(draws[pair.a], draws[pair.b]).statistic == pytest.approx(
+            pair.rank, abs=0.05
+        )
+    found = knowable(draws)
+    assert not set(found) & set(CHANCES)
+    uncertain = {cause_of(path) for path, q in BASE.inputs().items() if not q.is_fixed}
+    assert set(found) == uncertain
+    activity = found["project.effort_days.*.evaluate"]
+    assert spearmanr(activity, rag).statistic == pytest.approx(1)
+
+
+def test_a_world_has_the_calibration_given() -> None:
+    own = shipped_calibration()
+    assert world_of(BASE, draw_inputs(BASE, n=16, seed=1), own).calibration is own

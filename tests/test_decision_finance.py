@@ -62,9 +62,12 @@ def test_irr_is_the_same_in_any_unit_of_money(unit: float) -> None:
         assert finance.irr(cash).rates_per_period == pytest.approx((became ** (1 / periods) - 1,))
 
 
-def test_irr_tells_two_rates_apart_that_are_close() -> None:
-    """-(1.10 - g)(1.12 - g) x 1000: rates of 10 % and 12 %."""
-    assert finance.irr([-1000, 2220, -1232]).rates_per_period == pytest.approx((0.10, 0.12))
+@pytest.mark.parametrize("rate", [0.05, 0.10, 0.20, 0.30])
+def test_irr_tells_two_rates_apart_that_are_close(rate: float) -> None:
+    """-(g - 1 - r)(g - 1.02 - r) x 1000 has the rates r and r + 2 %."""
+    low, high = 1 + rate, 1.02 + rate
+    cash = [-1000, 1000 * (low + high), -1000 * low * high]
+    assert finance.irr(cash).rates_per_period == pytest.approx((rate, rate + 0.02))
 
 
 @pytest.mark.parametrize("growth", [0.9, 0.999, 1.001, 1.5])

@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+from estimator.decision import indices
 from estimator.decision.indices import REST, Index, total_indices, variance_indices
 from estimator.errors import CatalogError, InputError
+from estimator.hardware.calibration import shipped_calibration
+from estimator.scenario import Scenario
 from estimator.scenario.files import parse_scenario
 
 SMALL = parse_scenario("""
@@ -31,6 +34,45 @@ def test_ishigami_has_its_analytical_indices() -> None:
         assert index.total == pytest.approx(totals[name], abs=0.01)
         assert index.first_order == pytest.approx(firsts[name], abs=0.02)
     assert list(found) == ["a", "b", "c"]  # largest total first
+
+
+def test_uniforms_lie_strictly_between_0_and_1_and_the_order_of_groups_changes_nothing() -> None:
+    seen: list[np.ndarray] = []
+
+    def line(u: dict[str, np.ndarray]) -> np.ndarray:
+        seen.extend(u.values())
+        return u["a"] + 3 * u["b"] + 2 * u["c"]
+
+    found = by_group(variance_indices(line, {name: [name] for name in "abc"}, points=256))
+    assert list(found) == ["b", "c", "a"]
+    assert found["b"].total == pytest.approx(9 / 14, abs=0.02)  # variances 1 : 9 : 4
+    assert all(0 < u.min() < 0.01 and 0.99 < u.max() < 1 for u in seen)
+    again = by_group(variance_indices(line, {name: [name] for name in "abc"}, points=256))
+    assert again == found
+    other = by_group(variance_indices(line, {name: [name] for name in "abc"}, points=256, seed=8))
+    assert other["b"].total_error != found["b"].total_error
+
+
+def test_indices_are_of_the_two_alternatives_with_the_points_and_the_calibration_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[object] = []
+
+    def model_of(scenario: Scenario, names: object, **given: object) -> object:
+        asked.extend((names, given))
+
+    def variance_indices(f: object, groups: dict[str, object], **given: object) -> object:
+        asked.extend((list(groups), given))
+        return ()
+
+    monkeypatch.setattr(indices, "model_of", model_of)
+    monkeypatch.setattr(indices, "variance_indices", variance_indices)
+    own = shipped_calibration()
+    total_indices(
+        SMALL, ["quality.skill"], better="rag", than="saas", points=64, seed=3, calibration=own
+    )
+    named = ["quality.skill", REST]
+    assert asked == [("rag", "saas"), {"calibration": own}, named, {"points": 64, "seed": 3}]
 
 
 def test_a_group_takes_the_interaction_inside_it() -> None:

@@ -34,7 +34,10 @@ def test_an_alternative_that_is_never_best_changes_nothing() -> None:
     both = evppi_group(two, inputs, ["x", "y"])
     assert evppi_group(three, inputs, ["x", "y"]) == pytest.approx(both, rel=1e-3)
     assert both > 0.3
-    assert noise_floor(three) == pytest.approx(noise_floor(two), rel=1e-3)
+    near = two | {"b": gain - 0.5}  # a tie, so that chance alone can make either one better
+    far = near | {"c": three["c"]}
+    assert noise_floor(far) == pytest.approx(noise_floor(near), rel=1e-3)
+    assert noise_floor(near) > 0
 
 
 def test_a_curve_that_overshoots_is_worth_no_more_than_all_knowledge() -> None:
@@ -50,7 +53,7 @@ def test_what_is_always_the_same_or_leaves_no_choice_is_worth_nothing() -> None:
     payoffs, constant = {"a": np.zeros(N), "b": x}, np.full(N, 3.0)
     assert evppi(payoffs, constant) == evppi_group(payoffs, {"c": constant}, ["c"]) == 0
     assert evppi({"only": x}, x) == evppi_group({"only": x}, {"x": x, "y": y}, ["x", "y"]) == 0
-    assert noise_floor({"a": np.zeros(1), "b": np.ones(1)}) == 0
+    assert noise_floor({"a": np.zeros(1), "b": np.ones(1)}) == noise_floor({"only": x}) == 0
 
 
 def test_inputs_are_ranked_by_worth_then_by_name() -> None:
@@ -68,7 +71,7 @@ def test_a_group_that_says_nothing_is_seldom_taken_for_one_that_does() -> None:
         z = rng.normal(size=(3, 256))
         payoffs = {"a": np.zeros(256), "b": z[0]}
         mistaken += evppi_group(payoffs, {"x": z[1], "y": z[2]}, ["x", "y"], seed=seed) > 0
-    assert mistaken <= 10
+    assert mistaken <= 4
 
 
 def test_a_group_is_worth_what_a_lognormal_sum_is() -> None:
@@ -92,10 +95,11 @@ def test_a_group_is_worth_at_least_its_best_member() -> None:
     assert evppi_group(payoffs, {"x": x, "i": idle}, ["i", "x"]) >= alone
 
 
-def test_the_strongest_inputs_of_a_large_group_are_paired() -> None:
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_strongest_inputs_of_a_large_group_are_paired(sign: int) -> None:
     """Of eight inputs two act together; their product carries most of what there is to know."""
     z = normals(8)
-    gain = 1.5 * z[0] * z[7] - z[0] - z[7] - 0.5 + 0.02 * z[1:7].sum(axis=0)
+    gain = 1.5 * z[0] * z[7] + sign * (z[0] + z[7]) - 0.5 + 0.02 * z[1:7].sum(axis=0)
     inputs = {str(i): x for i, x in enumerate(z)}
     found = evppi_group({"a": np.zeros(N), "b": gain}, inputs, list(inputs))
     assert found == pytest.approx(np.maximum(gain, 0).mean(), rel=0.03)

@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 from toys import DENSE, MIXED, MIXTURE, with_modules
 
+from estimator.errors import InputError
+from estimator.llm.adapters import AdapterSpec, count_trainable, lora_parameters
 from estimator.llm.architecture import Architecture, Attention, Layer, Linear, Norm
 from estimator.llm.flops import count_flops, flops_per_token
 from estimator.llm.scan import Scan
+from estimator.llm.size import parse_size
 from estimator.training.inventory import Inventory, inner_values
 from estimator.training.recipe import TrainingRecipe
 
@@ -62,8 +65,10 @@ def test_kinds_of_layers() -> None:
 def test_the_main_layer_is_the_most_frequent_with_attention() -> None:
     assert MIXTURE.main_layer is MIXED
     assert (MIXTURE.num_attention_heads, MIXTURE.num_key_value_heads, MIXTURE.head_dim) == (
-        6, 2, 16,
-    )  # fmt: skip
+        6,
+        2,
+        16,
+    )
     assert MIXTURE.intermediate_size == 80
     mostly = replace(MIXTURE, layers=(DENSE, MIXER))
     assert mostly.main_layer is DENSE and mostly.num_attention_heads == 3
@@ -100,12 +105,21 @@ def test_scans_of_all_layers() -> None:
 
 def test_only_routed_experts_gather_and_scatter() -> None:
     """A shared expert reads the state itself, however wide it is inside."""
-    wide = (*MIXED.linears[:5], matrix("expert", "residual", 64, 400, copies=8, active=2),
-            matrix("expert", "hidden", 200, 64, copies=8, active=2), *SHARED)  # fmt: skip
+    wide = (
+        *MIXED.linears[:5],
+        matrix("expert", "residual", 64, 400, copies=8, active=2),
+        matrix("expert", "hidden", 200, 64, copies=8, active=2),
+        *SHARED,
+    )
     layer = replace(MIXED, linears=wide, attention=None)
     assert inner_values(layer) == 3 * (2 * 200 + 90) + 4 * 2 * 64
-    narrow = replace(layer, linears=tuple(replace(x, inputs=32) if x.role == "expert"
-                                          and x.reads == "residual" else x for x in wide))  # fmt: skip
+    narrow = replace(
+        layer,
+        linears=tuple(
+            replace(x, inputs=32) if x.role == "expert" and x.reads == "residual" else x
+            for x in wide
+        ),
+    )
     assert inner_values(narrow) == 3 * (2 * 200 + 90) + 4 * 2 * 32
     found = Inventory.of(replace(MIXTURE, layers=(narrow,)), TrainingRecipe())
     assert found.expert_width == 32
@@ -157,8 +171,10 @@ def test_latent_paths_need_a_gradient_where_their_own_part_was_made() -> None:
         matrix("attention", "input", 64, 24, name="q_a_proj"),
         matrix("attention", "input", 64, 20, name="kv_a_proj_with_mqa"),
     )
-    up = (matrix("attention", "latent", 24, 48, name="q_b_proj"),
-          matrix("attention", "latent", 20, 72, name="kv_b_proj"))  # fmt: skip
+    up = (
+        matrix("attention", "latent", 24, 48, name="q_b_proj"),
+        matrix("attention", "latent", 20, 72, name="kv_b_proj"),
+    )
     rest = DENSE.linears[3:]
     model = only(replace(DENSE, indices=(0,), linears=(query, key, *up, *rest)))
     above = 1536 + 2 * 6400 + 32000
@@ -201,8 +217,11 @@ def test_an_adapter_on_any_one_of_three_needs_the_flash_kernel_whole() -> None:
         assert found.backward_attention == 2 * 36 * (3 * score + 2 * mix), name
     none = flops(model, method="lora", lora_targets=("fc1",), attention="flash")
     assert none.backward_attention == 0
-    fused = replace(DENSE, indices=(0,), linears=(
-        matrix("attention", "input", 64, 120, name="query_key_value"), *DENSE.linears[3:]))  # fmt: skip
+    fused = replace(
+        DENSE,
+        indices=(0,),
+        linears=(matrix("attention", "input", 64, 120, name="query_key_value"), *DENSE.linears[3:]),
+    )
     found = flops(only(fused), method="lora", lora_targets=("query_key_value",))
     assert found.backward_attention == 2 * 36 * (2 * score + 2 * mix)
 
@@ -224,3 +243,105 @@ def test_flops_per_token_are_those_of_one_sequence(changes: dict[str, Any]) -> N
     assert found.train == float(count.total) / 6
     assert found.six_n == 6 * 333552
     assert found.six_n_error == pytest.approx(found.six_n / found.train - 1)
+
+
+# --- what adapters train
+
+
+def trained(model: Architecture = MIXTURE, **spec: Any) -> int:
+    return count_trainable(model, AdapterSpec(**spec))
+
+
+def test_adapters_by_hand() -> None:
+    pairs = 3 * (64 + 96) + 2 * (64 + 48)
+    for method in ("lora", "rslora", "qlora"):
+        assert trained(method=method, rank=4, targets=("q_proj",)) == 4 * pairs
+    assert trained(method="dora", rank=4, targets="q_proj") == 4 * pairs + 3 * 96 + 2 * 48
+    table = trained(rank=4, targets=("q_proj", "tokens"))
+    assert table == 4 * pairs + 4 * (500 + 64)
+    assert trained(method="dora", rank=4, targets="tokens") == 4 * (500 + 64) + 64
+    assert trained(method="ia3", targets=("k_proj", "fc2"), feedforward=("fc2",)) == (
+        3 * 32 + 2 * 48 + 2 * 100
+    )
+    assert trained(method="prompt", virtual_tokens=7) == 7 * 64
+    both = replace(MIXTURE, kind="encoder-decoder")
+    assert trained(both, method="prompt", virtual_tokens=7) == 2 * 7 * 64
+    assert trained(method="layernorm") == 64 + 3 * 144 + 2 * 128
+    assert trained(method="layernorm", targets="q_norm") == 3 * 16
+    assert trained(method="layernorm", targets=("input_layernorm", "norm")) == 5 * 64 + 64
+    for last, parameters in ((1, DENSE.parameters), (3, 2 * DENSE.parameters + MIXED.parameters)):
+        assert trained(method="last_layers", last_layers=last) == parameters
+
+
+def test_modules_saved_whole() -> None:
+    """By the end of their name; a tied head is copied, a saved matrix takes no adapter."""
+    pairs = 4 * (3 * (64 + 96) + 2 * (64 + 48))
+    spec = {"rank": 4, "targets": ("q_proj",)}
+    assert trained(**spec, modules_to_save=("head",)) == pairs + 32000
+    tied = replace(MIXTURE, tied_embeddings=True)
+    assert trained(tied, **spec, modules_to_save=("head",)) == pairs + 32000
+    assert trained(**spec, modules_to_save=("out", "places")) == pairs + 650 + 1280
+    assert trained(**spec, modules_to_save=("norm",)) == pairs + 64 + 3 * 144 + 2 * 128
+    also = trained(rank=4, targets=("q_proj", "fc1"), modules_to_save=("fc1",))
+    assert also == pairs + 2 * 6400
+    for method, parameters in (("prompt", 20 * 64), ("layernorm", 752), ("last_layers", None)):
+        one = DENSE.parameters if parameters is None else parameters
+        assert trained(method=method, modules_to_save=("out",)) == one + 650
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"rank": 0}, "adapter rank is 0; allowed: 1 to 1000000"),
+        ({"method": "last_layers", "last_layers": 6}, "adapter last_layers is 6; allowed: 1 to 5"),
+        ({"targets": ("w_proj",)}, "adapter targets 'w_proj' are not in mixture"),
+        ({"method": "ia3", "targets": ("w_proj",)}, "adapter targets 'w_proj' are not in"),
+        ({"targets": ("gate_proj",)}, "adapter targets gate_proj also need up_proj"),
+        ({"method": "dora"}, "DoRA on fused experts does not exist"),
+        ({"method": "layernorm", "targets": ("fc1",)}, "have no parameters; known: input_layer"),
+        ({"modules_to_save": ("absent",)}, "modules_to_save 'absent' is not in mixture"),
+        ({"targets": ("attic.q_proj",)}, "give a leaf name, or one after a module of attention"),
+    ],
+)
+def test_a_wish_that_the_mixture_cannot_meet(spec: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        trained(**spec)
+    edge = {"rank": 1, "virtual_tokens": 1_000_000, "last_layers": 5}
+    assert trained(method="last_layers", **edge) == sum(
+        layer.parameters * layer.count for layer in MIXTURE.layers
+    )
+
+
+def test_targets_after_the_name_of_a_module() -> None:
+    assert trained(rank=1, targets=("mlp.fc1",)) == 2 * (64 + 100)
+    assert trained(rank=1, targets=("self_attn.q_proj",)) == 3 * 160 + 2 * 112
+    assert trained(rank=1, targets=("output.o_proj", "output.fc2")) == (
+        3 * (48 + 64) + 2 * (24 + 64) + 2 * (100 + 64)
+    )
+    with pytest.raises(InputError):
+        trained(targets=("mlp.q_proj",))
+
+
+def test_adapters_on_copies() -> None:
+    """Eight experts a layer as modules; a tensor that no adapter names counts as one matrix."""
+    router, up, down = MIXED.linears[4:]
+    assert lora_parameters(router, 4) == 4 * 72
+    assert lora_parameters(up, 4) == 2 * 4 * 8 * 144
+    assert lora_parameters(down, 4) == 4 * 8 * 104
+    model = with_modules()
+    one = {"targets": ("down_proj",)}
+    assert trained(model, method="dora", rank=4, **one) == 3 * 8 * (4 * 104 + 64)
+    assert trained(model, method="ia3", **one) == 3 * 8 * 64
+    assert trained(model, method="ia3", **one, feedforward=("down_proj",)) == 3 * 8 * 40
+    saved = trained(model, method="ia3", **one, modules_to_save=("out",))
+    assert saved == 3 * 8 * 64 + 650
+    headless = replace(MIXTURE.head, adapter_names=("head",))
+    named = replace(MIXTURE, head=headless)
+    assert trained(named, rank=4) == trained(rank=4)
+    assert trained(named, rank=4, targets=("head",)) == 4 * (64 + 500)
+
+
+def test_sizes_that_are_numbers_of_parameters() -> None:
+    assert parse_size("1000000") == 1e6
+    assert parse_size("999999") is None
+    assert (parse_size("1e5"), parse_size("0.1M")) == (1e5, 1e5)

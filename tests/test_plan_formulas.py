@@ -379,6 +379,27 @@ def test_kept_checkpoints_do_not_stretch(monkeypatch: pytest.MonkeyPatch) -> Non
     assert found.cost_usd.mean == pytest.approx(sum(part.mean for part in parts.values()))
 
 
+def test_egress_is_added_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fetching a gigabyte at a made-up price of a million dollars."""
+    plain = outlooks(option())
+    dear = {"AWS": Quantity(value=1e6)}
+    monkeypatch.setattr(costs, "egress_prices", lambda: dear)
+    egress = 2 * PARAMETERS / 1e9 * (1e6 - 0.09)
+    assert outlooks(option()).cost_usd == pytest.approx(plain.cost_usd + egress, rel=1e-9)
+
+
+def test_interruptions_as_ranges() -> None:
+    found = plan_cost(MIXTURE, option(SPOT), EFFORT, lambda _: None)
+    usual = sum(
+        part.p50 for name, part in found.run.cost_parts_usd.items() if name != "checkpoint_storage"
+    )
+    lost = found.cost_parts_usd["interruptions"]
+    for part, factor in zip(
+        (lost.p10, lost.p50, lost.p90), found.stretch.paid.p10_p50_p90(), strict=True
+    ):
+        assert part == pytest.approx(usual * (factor - 1))
+
+
 def test_a_plan_passes_on_what_was_asked() -> None:
     effort = Effort(
         epochs=Quantity(value=2.0), search_runs=Quantity(value=3.0),

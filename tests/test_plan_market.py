@@ -97,6 +97,7 @@ def test_the_front_is_listed_less_what_hardly_saves_time(monkeypatch: pytest.Mon
 def test_the_best_of_each_offer_up_to_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
     found = listing(market(FIGURES, monkeypatch), 3)
     assert [row[0] for row in shown(found)] == ["cheap", "middle", "hardly", "fast"]
+    assert "worse" not in [row[0] for row in shown(listing(market(FIGURES, monkeypatch), 4))]
     every = listing(market(FIGURES, monkeypatch), 9)
     assert shown(every) == [
         ("cheap", 1, True), ("middle", 2, True), ("hardly", 3, True), ("fast", 4, True),
@@ -142,6 +143,9 @@ def test_what_would_do_is_the_best_of_each_offer(monkeypatch: pytest.MonkeyPatch
     assert set(said) == {"hardly", "worse", "cheap"}
     assert said["cheap"].endswith("$50.00 and 30.0 h on 6 GPUs")
     assert said["hardly"].endswith("$30.00 and 19.5 h on 3 GPUs")
+    free = market(FIGURES, monkeypatch)
+    first = would_do(free, Listing(plans=(), beyond=frozenset()))
+    assert first["cheap"].endswith("$10.00 and 40.0 h on 1 GPU")
 
 
 def test_why_an_offer_gives_no_plan(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,9 +4,11 @@ from math import exp, log, sqrt
 
 import numpy as np
 import pytest
+from test_recalibrate import CASES, as_predicted
 
 import estimator.training.recalibrate as recalibration
-from estimator.hardware.calibration import Entry, Spread
+from estimator.hardware.calibration import Entry, Spread, shipped_calibration
+from estimator.training.calibrate import batch
 from estimator.training.recalibrate import _Linear, measured_spread_after, misfit
 
 ENTRY = Entry(value=2.0, log_sd=0.3, prior=2.0, prior_log_sd=0.2, origin="assumed")
@@ -74,11 +76,6 @@ def test_a_parameter_is_as_uncertain_as_its_prior() -> None:
 
 def test_sensitivities_and_prior_variances() -> None:
     """Twice the overall factor on the time of a step is half the throughput."""
-    from test_recalibrate import CASES, as_predicted
-
-    from estimator.hardware.calibration import shipped_calibration
-    from estimator.training.calibrate import batch
-
     shipped = shipped_calibration()
     found = recalibration._linear(shipped, batch(as_predicted(CASES, 0.5), shipped.values))
     assert found.residuals == pytest.approx([log(0.5)] * len(CASES))
@@ -101,3 +98,33 @@ def test_ranges_narrow_as_measured_for_so_many_rows() -> None:
         assert found == {"seen": after[measured], "both_unseen": other}
     tight = {"seen": Spread(factor=1.01, source="before")}
     assert recalibration._narrowed(tight, 10) == tight
+
+
+def test_where_rows_begin_to_contradict_each_other() -> None:
+    """Two runs of one case at e^a and e^-a: a^2 / 0.06^2 is 11.1 for 0.2 and 17.4 for 0.25."""
+    shipped = shipped_calibration()
+    for apart, contradict in ((0.2, False), (0.25, True)):
+        own = as_predicted(CASES[4:5] * 2, np.exp([apart, -apart]))
+        assert ("contradict" in recalibration.recalibrate(shipped, own).name) == contradict
+    single = recalibration.recalibrate(shipped, as_predicted(CASES[4:5], 0.2))
+    assert "contradict" not in single.name and single.rows == 1
+
+
+def test_contradicting_rows_move_the_scale_of_their_stack_alone() -> None:
+    """One parameter with a scatter for noise: sum of j y over that of j^2 plus noise / prior."""
+    shipped = shipped_calibration()
+    own = as_predicted(CASES[4:5] * 4, np.array([0.3, 2.5, 0.3, 2.5]))
+    found = recalibration._linear(shipped, batch(own, shipped.values))
+    column = list(found.entries).index(("stack_factor", "huggingface"))
+    j, y = found.jacobian[:, column], np.log([0.3, 2.5, 0.3, 2.5])
+    noise = (y.std() + 0.06) ** 2
+    expected = (j @ y) / (j @ j + noise / found.variances[column])
+    shifted = recalibration.recalibrate(shipped, own)
+    moved = {
+        (name, key): log(entry.value / shipped.parameters[name].entries[key].value)
+        for name, parameter in shifted.parameters.items()
+        for key, entry in parameter.entries.items()
+        if key in shipped.parameters[name].entries
+    }
+    assert moved.pop(("stack_factor", "huggingface")) == pytest.approx(expected, rel=1e-4)
+    assert not any(moved.values())

@@ -42,6 +42,12 @@ def test_one_server_waits_as_in_m_m_1(rho: float, service: float) -> None:
     assert float(regular) == pytest.approx(wait / 2)  # M/D/1, Pollaczek-Khinchine
 
 
+def test_kingman_by_hand() -> None:
+    """rho / (1 - rho) = 1, (2^2 + 0.5^2) / 2 = 2.125, 4 seconds of service."""
+    wait = kingman_wait_seconds(0.5, 4.0, arrival_variation=2, service_variation=0.5)
+    assert float(wait) == pytest.approx(8.5)
+
+
 def test_edges_of_the_load() -> None:
     np.testing.assert_allclose(erlang_b([0, 1, 5], 0.0), [1, 0, 0])
     np.testing.assert_allclose(erlang_c([2, 2, 2], [0.0, 2.0, 3.0]), [0, 1, 1])

@@ -13,6 +13,7 @@ import pytest
 from command import Tuneroi
 
 from estimator import compare, save_scenario, template, with_inputs
+from estimator.decision import sweep as sweep_module
 from estimator.decision.sweep import read_journal, run, sweep, tasks, varied
 from estimator.errors import InputError
 from estimator.scenario import ALTERNATIVES
@@ -35,7 +36,9 @@ def scenario_file(tmp_path: Path) -> Path:
 def test_values_are_lists_or_steps() -> None:
     assert varied("a.b=1,2.5,x") == ("a.b", (1, 2.5, "x"))
     assert varied("a.b=0:10:5") == ("a.b", (0.0, 2.5, 5.0, 7.5, 10.0))
-    for wrong in ("a.b", "a.b=", "=1", "a.b=1:2:x", "a.b=0:inf:3", "a.b=[1"):
+    assert varied("a.b=1:2:2") == ("a.b", (1.0, 2.0))
+    wrongs = ("a.b", "a.b=", "=1", "a.b=1:2:x", "a.b=0:inf:3", "a.b=[1", "a.b=1:2:1", "a.b=1,,2")
+    for wrong in wrongs:
         with pytest.raises(InputError):
             varied(wrong)
 
@@ -50,7 +53,49 @@ def test_a_point_is_the_comparison_that_it_says() -> None:
         outcome = found.outcomes[row["alternative"]]
         assert row["npv_usd_mean"] == pytest.approx(float(np.mean(outcome.npv_usd)))
         assert row["probability_best"] == outcome.probability_best
+        assert row["tco_usd_mean"] == pytest.approx(float(np.mean(outcome.tco_usd)))
+        assert row["expected_regret_usd"] == outcome.expected_regret_usd
+        ends = (row["npv_usd_p10"], row["npv_usd_p50"], row["npv_usd_p90"])
+        for end, share in zip(ends, (0.1, 0.5, 0.9), strict=True):
+            below, up_to = (outcome.npv_usd < end).mean(), (outcome.npv_usd <= end + 1e-6).mean()
+            assert below - 1 / 256 <= share <= up_to + 1 / 256
+        never = np.isnan(outcome.account.go_live_months).mean() > 0.5
+        assert (row["go_live_months_p50"] is None) == never
     assert [row["alternative"] for row in rows if row["is_best"]] == [found.verdict.alternative]
+
+
+def test_a_point_is_known_by_all_that_its_result_depends_on() -> None:
+    scenario = template("support-assistant")
+    (one,) = tasks(scenario, {DEMAND: (900,)}, draws=256, seed=3)
+    (same,) = tasks(scenario, {DEMAND: (900,)}, draws=256, seed=3)
+    others = [
+        *tasks(scenario, {DEMAND: (901,)}, draws=256, seed=3),
+        *tasks(scenario, {DEMAND: (900,)}, draws=512, seed=3),
+        *tasks(scenario, {DEMAND: (900,)}, draws=256, seed=4),
+        *tasks(with_inputs(scenario, {COST: 3.0}), {DEMAND: (900,)}, draws=256, seed=3),
+    ]
+    assert one.key == same.key
+    assert len({one.key, *(other.key for other in others)}) == 5
+
+
+def test_as_many_points_as_are_allowed_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep_module, "MOST_POINTS", 4)
+    scenario = template("support-assistant")
+    assert len(tasks(scenario, FEW, draws=256, seed=1)) == 4
+    with pytest.raises(InputError, match="6 points"):
+        tasks(scenario, {**FEW, DEMAND: (1, 2, 3)}, draws=256, seed=1)
+    assert len(varied("a.b=0:3:4")[1]) == 4
+    with pytest.raises(InputError):
+        varied("a.b=0:4:5")
+
+
+def test_half_a_line_of_a_journal_is_left_out(tmp_path: Path) -> None:
+    journal = tmp_path / "j"
+    assert read_journal(journal) == {}
+    journal.write_text(
+        '{"key": "a", "rows": [1]}\n{"key": "b"}\n[3]\n{"key": "c", "rows": [2]}\n{"k'
+    )
+    assert read_journal(journal) == {"a": [1], "c": [2]}
 
 
 def test_a_wrong_value_is_refused_before_anything_runs() -> None:

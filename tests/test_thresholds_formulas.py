@@ -10,6 +10,7 @@ from estimator.decision import thresholds
 from estimator.decision.evaluate import Columns, Model, draw_inputs
 from estimator.decision.thresholds import BreakEven, find_break_even
 from estimator.errors import InputError
+from estimator.hardware.calibration import shipped_calibration
 from estimator.quantity import FloatArray
 from estimator.scenario import AlternativeId, Scenario
 from estimator.scenario.edit import with_inputs
@@ -69,8 +70,11 @@ def test_a_race_against_an_uncertain_rival_is_won_at_its_quantiles(
     assert another.expected[0].value != expected.value
 
 
-def test_each_root_says_who_is_better_until_the_next(find: Callable[..., BreakEven]) -> None:
-    found = find(lambda value, other: (value - 3) * (value - 6) * (value - 7), low=1, high=9)
+@pytest.mark.parametrize("usd", [1e-3, 1e6])
+def test_each_root_says_who_is_better_until_the_next(
+    find: Callable[..., BreakEven], usd: float
+) -> None:
+    found = find(lambda value, other: usd * (value - 3) * (value - 6) * (value - 7), low=1, high=9)
     assert [t.value for t in found.expected] == pytest.approx([3, 6, 7])
     assert [t.better_above for t in found.expected] == ["rag", "saas", "rag"]
     assert [t.value for t in found.at_medians] == pytest.approx([3, 6, 7])
@@ -89,6 +93,22 @@ def test_a_pilot_has_a_coarse_curve_and_no_medians(find: Callable[..., BreakEven
     assert found.values.size == 17
     assert found.at_medians == ()
     assert found.expected[0].value == pytest.approx(4.3, abs=10 / 16 / 2**7)
+
+
+@pytest.mark.parametrize(("pair", "worlds"), [(("rag", "saas"), None), (("staged", "rag"), 512)])
+def test_the_model_takes_the_calibration_and_plans_a_pilot_on_each_sample(
+    monkeypatch: pytest.MonkeyPatch, pair: tuple[str, str], worlds: int | None
+) -> None:
+    asked: list[Any] = []
+
+    def model_of(scenario: Scenario, names: Iterable[AlternativeId], **given: Any) -> Model:
+        asked.append((tuple(names), given))
+        return lambda columns: dict.fromkeys(names, 0.0 * columns[PRICE])
+
+    monkeypatch.setattr(thresholds, "model_of", model_of)
+    own = shipped_calibration()
+    find_break_even(BASE, PRICE, *pair, calibration=own)
+    assert asked == [(pair, {"calibration": own, "worlds": worlds})]
 
 
 def test_equals_are_better_half_the_time_and_never_cross(find: Callable[..., BreakEven]) -> None:
@@ -110,7 +130,7 @@ def test_equals_are_better_half_the_time_and_never_cross(find: Callable[..., Bre
         (GROWTH, {"low": -0.8, "high": -0.6}, -0.9, -0.6002 + 0.7998),
         (GROWTH, {"low": 5, "high": 6}, 0.5001, 20),
         (SHARE, {"low": 0.4, "high": 0.5}, 0, 1),
-        (GROWTH, {"probability": 0.4}, -0.9, 10),
+        (GROWTH, {"probability": 0.0005}, -0.9, 10),
     ],
 )
 def test_the_search_goes_ten_times_beyond_what_is_thought_possible(

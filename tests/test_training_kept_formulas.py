@@ -4,17 +4,15 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pytest
-from toys import DENSE, MIXTURE, NORMS
+from toys import DENSE, MIXED, MIXTURE, NORMS
 
 from estimator.llm.architecture import Architecture, Attention, Layer, Linear
-from estimator.training import operations as op
 from estimator.training.blocks import Block, loss
 from estimator.training.families import Code
 from estimator.training.footprint import PARTS, Footprint, Stage
 from estimator.training.operations import Numerics
 from estimator.training.setup import Adapter, Setup
-from estimator.training.tape import BASIS, Replay, Tape, per, replay, tokens
+from estimator.training.tape import BASIS, Replay, Tape, replay, tokens
 
 BF16 = Numerics(weight_itemsize=2, autocast=False, trained=True)
 FROZEN = replace(BF16, trained=False)
@@ -157,84 +155,6 @@ def test_kernels_of_attention() -> None:
     plain = kept(kernel="eager", code=Code(softmax_in_fp32=False))
     assert of(under_autocast.held, "BSS") == 6 * (4 + 2)  # autocast's softmax is in fp32
     assert of(plain.held, "BSS") == 6 * 2
-
-
-# --- operations against autograd
-
-
-@pytest.mark.parametrize("case", ["multiply", "scale", "relu", "silu", "matmul", "softmax",
-                                  "linear", "gather", "constant", "dropout"])  # fmt: skip
-def test_an_operation_keeps_what_autograd_keeps(case: str) -> None:
-    """Bytes of the tensors that PyTorch packs for the derivative, 4 tokens of 8 fp32 values."""
-    torch = pytest.importorskip("torch")
-    functional = torch.nn.functional
-    x, y = (torch.rand(4, 8, requires_grad=True) for _ in range(2))
-    square, weight = (torch.rand(8, 8, requires_grad=True) for _ in range(2))
-    index = torch.tensor([3, 1, 2, 0])
-    held: dict[int, int] = {}
-
-    def pack(tensor: Any) -> Any:
-        held[tensor.untyped_storage().data_ptr()] = tensor.numel() * tensor.element_size()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        {
-            "multiply": lambda: x * y,
-            "scale": lambda: x * 3.0,
-            "relu": lambda: torch.relu(x),
-            "silu": lambda: functional.silu(x),
-            "matmul": lambda: x @ square,
-            "softmax": lambda: x.softmax(-1),
-            "linear": lambda: functional.linear(x, weight),
-            "gather": lambda: x[index],
-            "constant": lambda: x + y.detach(),
-            "dropout": lambda: functional.dropout(x, 0.5),
-        }[case]()
-    packed = sum(held.values())
-    if case == "linear":
-        packed -= 8 * 8 * 4  # the weight exists anyway
-    tape = Tape()
-    a, b = (tape.tensor(tokens(8), 4) for _ in range(2))
-    numerics = replace(BF16, weight_itemsize=4)
-    {
-        "multiply": lambda: op.multiply(tape, a, b),
-        "scale": lambda: op.scale(tape, a),
-        "relu": lambda: op.function(tape, a, keeps="output"),
-        "silu": lambda: op.function(tape, a, keeps="input"),
-        "matmul": lambda: op.matmul(tape, a, tape.tensor(per("1", 64.0), 4), tokens(8)),
-        "softmax": lambda: op.softmax(tape, a, upcast=True, fused_cast=False),
-        "linear": lambda: op.linear(tape, a, 64.0, tokens(8), numerics),
-        "gather": lambda: op.gather(tape, a, tokens(8), tokens(1)),
-        "constant": lambda: op.add_constant(tape, a),
-        "dropout": lambda: op.dropout(tape, a, 0.5, "cpu"),
-    }[case]()
-    size = sum(buffer.bytes for buffer in tape.nodes[-1].saves) if tape.nodes[-1].saves else None
-    assert packed == (0 if size is None else size @ np.array([1, 1, 4, 1, 4.0]))
-
-
-def test_a_mask_of_dropout_takes_a_byte_on_a_gpu() -> None:
-    tape = Tape()
-    x = tape.tensor(tokens(8), 2)
-    assert op.dropout(tape, x, 0.0, "cuda") is x and not tape.nodes
-    op.dropout(tape, x, 0.1, "cuda")
-    assert of(tape.nodes[-1].saves[0].bytes, "BS") == 8
-
-
-def test_gradients_of_one_tensor_are_added_in_place_on_a_gpu() -> None:
-    """Two functions of x that are added: traced, their sum is a third buffer."""
-
-    def peak(in_place: bool) -> float:
-        tape = Tape()
-        x = tape.tensor(tokens(8), 2)
-        first = op.function(tape, x, keeps="output")
-        second = op.function(tape, x, keeps="output")
-        out = op.add(tape, first, second)
-        found = replay(tape, x, out, PARTS, merges_in_place=in_place, keeps_source=True)
-        return max(of(state, "BS") for state in found.backward)
-
-    # kept: two outputs; alive: the gradient of the sum, which both receive, and one of x
-    assert peak(True) == 16 * (2 + 1 + 1)
-    assert peak(False) == 16 * (1 + 3)
 
 
 # --- the loss
@@ -420,3 +340,191 @@ def test_layers_are_visited_where_kinds_begin_and_end() -> None:
     assert Footprint(model, setup(), Stage(first=1, last=4))._turning_points() == {1, 2, 3}
     order = [layer is model.layers[0] for layer in Footprint(model, setup()).layers]
     assert order == [True, True, False, False, True, False, False]
+
+
+# --- rarer attention
+
+
+def kept_by(layer: Layer, **changes: Any) -> Replay:
+    return run(layer, setup(**{"fused": True, **changes}))
+
+
+CPU = replace(BF16, dispatch="cpu")
+DROPPED = replace(LLAMA, attention=replace(LLAMA.attention, dropout=0.1))
+UNEVEN = replace(
+    LLAMA,
+    linears=tuple(
+        replace(x, **{"v_proj": {"outputs": 16}, "o_proj": {"inputs": 48}}.get(x.name, {}))
+        for x in LLAMA.linears
+    ),
+    attention=replace(LLAMA.attention, value_head_dim=8),
+)
+
+
+def test_when_fused_kernels_fall_back_to_plain_products() -> None:
+    """On a CPU with dropout or uneven widths; anywhere with a broadcast key. Never in flash."""
+
+    def whole(layer: Layer, **changes: Any) -> bool:
+        return of(kept_by(layer, **{"kernel": "sdpa", **changes}).held, "BSS") > 0
+
+    broadcast = Code(broadcasts_key=True)
+    assert not whole(LLAMA) and not whole(LLAMA, numerics=CPU)
+    for layer in (DROPPED, UNEVEN):
+        assert whole(layer, numerics=CPU)
+        assert not whole(layer)
+        assert not whole(layer, numerics=CPU, kernel="flash")
+    assert whole(LLAMA, code=broadcast)
+    assert not whole(LLAMA, code=broadcast, kernel="flash")
+    equal = replace(LLAMA.attention, kv_heads=6)
+    assert not whole(replace(LLAMA, attention=equal), code=broadcast)
+
+
+AROUND = 2 * (128 + 8 + 128) + 600  # norms and gate of the fused layer
+
+
+def test_plain_products_by_hand() -> None:
+    """Queries, keys and values of six heads in fp32, the output in 16 bits, fp32 weights."""
+    plain = {"kernel": "sdpa", "code": Code(broadcasts_key=True)}
+    math = kept_by(LLAMA, **plain).held
+    assert of(math, "BS") == AROUND + 3 * 4 * 96 + 2 * 96
+    assert of(math, "BSS") == 6 * 4
+    split = kept_by(LLAMA, **plain, tensor_parallel=2).held
+    assert of(split, "BS") == AROUND - 300 + (3 * 4 * 96 + 2 * 96) / 2
+    assert of(split, "BSS") == 6 * 4 / 2
+    uneven = kept_by(UNEVEN, kernel="sdpa", numerics=CPU).held
+    assert of(uneven, "BS") == AROUND + 4 * (96 + 96 + 48) + 2 * 48
+    dropped = kept_by(DROPPED, kernel="sdpa", numerics=CPU).held
+    assert of(dropped, "BSS") == 6 * 3 * 4  # softmax, scaled mask, what is left
+
+
+def test_eager_attention_by_hand() -> None:
+    """16-bit queries, repeated keys and values, output; what a family computes in fp32 is wider."""
+    for code, width in (
+        (Code(), 2 * (96 + 96 + 96 + 96)),
+        (Code(scores_in_fp32=True), 4 * (96 + 96) + 2 * (96 + 96)),
+        (Code(repeats_key=True), 2 * (96 + 32 + 32 + 96)),
+    ):
+        held = kept_by(LLAMA, kernel="eager", code=code).held
+        assert of(held, "BS") == AROUND + width
+        assert of(held, "BSS") == 6 * (4 + 2)
+
+
+def test_a_cpu_copies_scores_before_an_fp32_softmax() -> None:
+    def peak(numerics: Numerics) -> float:
+        forward = kept_by(LLAMA, kernel="eager", numerics=numerics).forward
+        return max(of(state, "BSS") for state in forward)
+
+    assert peak(BF16) == 6 * (2 + 4)  # scores and weights; the additive mask is the footprint's
+    assert peak(CPU) == 6 * (4 + 4)
+
+
+def test_autocast_puts_attention_into_16_bits() -> None:
+    """Rotation under fp32 weights gives fp32; flash keeps 16-bit copies, a matrix its input's."""
+    turned = replace(LLAMA, attention=replace(LLAMA.attention, rotary_dim=16))
+    amp = replace(BF16, weight_itemsize=4, autocast=True)
+    found = run(turned, setup(numerics=amp))
+    row = PARTS.index("attention")
+    assert found.held[row, BASIS.index("BS")] == 2 * (96 + 32 + 32 + 96) + 6 * 4 + 3 * 2 * 64
+    wide = run(turned, setup(numerics=replace(amp, autocast=False)))
+    assert wide.held[row, BASIS.index("BS")] == 4 * (96 + 32 + 32 + 96) + 6 * 4
+
+
+# --- rarer layers
+
+
+def test_latent_attention_puts_keys_together_from_two_parts() -> None:
+    """DeepSeek-V2, section 2.1: three heads of 12 + 4 turned values, a latent of 20."""
+    layer = replace(
+        DENSE,
+        linears=(
+            linear("q_a_proj", 64, 24, "attention", "input"),
+            linear("q_b_proj", 24, 48, "attention", "latent"),
+            linear("kv_a_proj_with_mqa", 64, 24, "attention", "input"),
+            linear("kv_b_proj", 20, 60, "attention", "latent"),
+            *DENSE.linears[3:],
+        ),
+        attention=replace(DENSE.attention, rotary_dim=4, latent_width=24),
+    )
+    made = setup(fused=True)
+    tape = Tape()
+    x = tape.tensor(tokens(HIDDEN), 2)
+    block = Block(tape, layer, made)
+    q, k, v = block._latent(x, layer.attention)
+    assert [of(part.elements, "BS") for part in (q, k, v)] == [48, 48, 24]
+    assert of(v.buffer.bytes, "BS") == 2 * 60
+    read = next(n.inputs[0] for n in tape.nodes if n.outputs and n.outputs[0].buffer is v.buffer)
+    assert of(read.elements, "BS") == 20
+    assert tape.nodes[-1].outputs[0] is k and len(tape.nodes[-1].inputs) == 2
+    short = replace(layer, linears=(DENSE.linears[0], *layer.linears[2:]))
+    direct = replace(short, linears=(replace(DENSE.linears[0], bias=False), *short.linears[1:]))
+    tape = Tape()
+    q, _, _ = Block(tape, direct, made)._latent(tape.tensor(tokens(HIDDEN), 2), layer.attention)
+    assert of(q.elements, "BS") == 48
+    # input of q_proj and kv_a, the whole output of kv_a, kv_b's latent is a view of it
+    whole = run(layer, made).held
+    parts = 128 + 8 + 128  # norm and input
+    parts += 2 * 24 + 2 * 24  # what q_b and kv_b read (kv_a's output whole)
+    parts += 2 * (48 + 48) + 2 * 60 + 2 * 24 + 3 * 4  # q, k, v in kv_b's output, context, sums
+    parts += 128 + 8 + 128 + 2 * 2 * 100  # norm, input, activation
+    assert of(whole, "BS") == parts
+
+
+def test_a_state_space_layer_keeps_two_inner_maps() -> None:
+    """Norm, its output, and three times the 200 values of the first matrix."""
+    layer = Layer(
+        kind="mamba",
+        indices=(0,),
+        linears=(
+            linear("in_proj", 64, 200, "mixer", "input"),
+            linear("x_proj", 7, 9, "mixer", "input"),
+            linear("out_proj", 128, 64, "mixer", "hidden"),
+        ),
+        norms=NORMS[:1],
+        attention=None,
+    )
+    found = run(layer, setup(fused=True))
+    assert of(found.held, "BS") == 128 + 8 + 128 + 3 * 400
+    extra = max(of(state, "BS") for state in found.backward)
+    # at the second map: all kept but the last input, both its gradients, one more, and the stream's
+    assert extra == 128 + 8 + 128 + 2 * 400 + 3 * 400 + 128
+    assert of(run(replace(layer, norms=()), setup(fused=True)).held, "BS") == 128 + 3 * 400
+    mlp = replace(layer, linears=DENSE.linears[4:])
+    assert of(run(mlp, setup(fused=True)).held, "BS") == 128 + 8 + 128 + 2 * 200
+    alone = replace(DENSE, linears=DENSE.linears[:4], norms=NORMS[:1])
+    held = of(run(alone, setup(fused=True)).held, "BS")
+    assert held == 128 + 8 + 128 + 2 * (48 + 48 + 24 + 24) + 3 * 4
+
+
+def test_a_shared_expert_and_its_gate() -> None:
+    """Two maps of 90 values; the gate's value, and the result that it multiplies."""
+    shared = (
+        linear("shared_up", 64, 90, "shared_expert", "residual"),
+        linear("shared_down", 90, 64, "shared_expert", "hidden"),
+    )
+    gate = linear("shared_gate", 64, 1, "router", "residual")
+    base = replace(MIXED, gated=False)
+
+    def kept(*more: Linear) -> float:
+        return of(run(replace(base, linears=(*MIXED.linears, *more)), setup(fused=True)).held, "BS")
+
+    assert kept(*shared) - kept() == 2 * 2 * 90
+    assert kept(*shared, gate) - kept(*shared) == 2 + 128
+
+
+def test_routed_experts_by_hand() -> None:
+    """Two rows a token: gathered states, both maps, weights, indices, the sorted result."""
+    layer = replace(MIXED, attention=None, gated=False, linears=MIXED.linears[4:], norms=NORMS[:1])
+    found = run(layer, setup(fused=True))
+    kept = 128 + 8 + 128  # norm and its output, which the router reads
+    kept += 4 * 8 + 2 * 8 + 2 * 2 + 0  # softmax over eight, indices, chosen weights in 16 bits
+    kept += 2 * 8 + 2 * 128  # order of the rows, gathered states
+    kept += 2 * 2 * 80 + 2 * 2 * 80  # the first map's output and what the second reads
+    kept += 2 * 128 + 2 * 8  # what the weights multiply, and the order back
+    assert of(found.held, "BS") == kept
+    row = PARTS.index("routing")
+    in_routing = 4 * 8 + 2 * 8 + 2 * 2 + 2 * 8 + 2 * 128 + 2 * 128 + 2 * 8
+    assert found.held[row, BASIS.index("BS")] == in_routing
+    weights = 2 * (512 + 8 * 64 * 80 + 8 * 40 * 64 + 64)
+    assert found.weight_gradients[0] == weights
+    half = run(layer, setup(fused=True, expert_parallel=2))
+    assert half.weight_gradients[0] == 2 * (512 + 4 * 64 * 80 + 4 * 40 * 64 + 64)

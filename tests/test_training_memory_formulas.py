@@ -1,6 +1,7 @@
 """What a breakdown adds to PyTorch's tensors, and which sequences take which form."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from estimator.llm.architecture import Architecture
 from estimator.llm.resolve import resolve_model
 from estimator.training.footprint import Stage
 from estimator.training.memory import MemoryBreakdown, estimate_memory, form_error
-from estimator.training.overheads import overheads
+from estimator.training.overheads import NAMES, Range, overheads
 from estimator.training.recipe import TrainingRecipe
 
 LLAMA = resolve_model("meta-llama/Llama-3.2-1B", offline=True).architecture
@@ -137,3 +138,18 @@ def test_experts_that_cannot_be_split_further() -> None:
     with pytest.raises(InputError, match="12 GPUs cannot be divided into groups of 8"):
         estimate(gpus=12, tensor_parallel=2, pipeline_parallel=2, expert_parallel=2)
     assert estimate(gpus=12, tensor_parallel=2, pipeline_parallel=2).weights > 0
+
+
+def test_ranges_may_be_points(tmp_path: Path) -> None:
+    """Zero and equal ends are allowed, so that a certain overhead can be stated."""
+    path = tmp_path / "overheads.csv"
+    ranges = ("0,0,0", "0,0,1", "0,2,2", "1,1,1", "1,2,3", "0,0.5,1")
+    lines = [f"{name},{text}" for name, text in zip(NAMES, ranges, strict=True)]
+    path.write_text("\n".join(["name,p10,p50,p90", *lines]) + "\n", encoding="utf-8")
+    found = overheads(path)
+    assert [found[name] for name in NAMES[:3]] == [
+        Range(0.0, 0.0, 0.0),
+        Range(0.0, 0.0, 1.0),
+        Range(0.0, 2.0, 2.0),
+    ]
+    assert found[NAMES[3]] == Range(1.0, 1.0, 1.0)

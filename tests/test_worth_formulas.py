@@ -21,7 +21,7 @@ KNOWN: dict[str, Any] = {
     **STEADY,
     "data.examples": 1000,
     "data.ready_share": 0.4,
-    "data.label_usd_per_example": 2,
+    "data.label_usd_per_example": {"low": 1, "high": 3},
     "data.rework_factor": 1.5,
     "training.gpu_usd_per_hour": 3,
 }
@@ -75,12 +75,14 @@ def test_gpu_hours_and_examples_are_paid_for(steady: World) -> None:
     assert cost_usd(replace(PLAIN, gpu_hours=10), steady, None) == pytest.approx(30)
     tuned = replace(PLAIN, gpu_hours=10, examples_share=0.2)
     run = float(np.mean(run_gpu_hours(steady)))
-    assert cost_usd(tuned, steady, None) == pytest.approx(600 * 3 * 0.2 + 3 * (10 + run * 0.2))
+    assert cost_usd(tuned, steady, None) == pytest.approx(
+        600 * 3 * 0.2 + 3 * (10 + run * 0.2), rel=1e-3
+    )
 
 
 def test_what_a_pilot_and_a_measurement_would_see(steady: World) -> None:
     inputs = {"quality.a": np.ones(2), "quality.b": np.zeros(2), "demand.c": np.ones(2)}
-    assert set(truth(replace(PLAIN, inputs=("quality.*",)), steady, inputs)) == {
+    assert set(truth(replace(PLAIN, inputs=("quality.*", "value.*")), steady, inputs)) == {
         "quality.a",
         "quality.b",
     }

@@ -23,7 +23,7 @@ _draws = partial(
     typer.Option, "--draws", help="Draws, a power of two.", max=262_144, callback=_power_of_two
 )
 ScenarioArgument = Annotated[
-    Path, typer.Argument(help="Scenario file; make one by `tuneroi init`.")
+    Path, typer.Argument(help="Scenario file, or - for standard input; make one by `tuneroi init`.")
 ]
 SetOption = Annotated[
     list[str] | None,

@@ -187,7 +187,7 @@ def _driver(best: str, runner_up: str, context: Context) -> str:
     if not helping:
         return ""
     most = max(helping, key=lambda c: helping[c])
-    is_cost = ours.get(most, 0.0) <= 0 and theirs.get(most, 0.0) <= 0
+    is_cost = ours.get(most, 0.0) <= 0
     word = "mostly" if helping[most] >= sum(helping.values()) / 2 else "above all"
     return f", {word} {'by spending less on' if is_cost else 'from'} {context.label(most)}"
 

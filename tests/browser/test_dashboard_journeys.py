@@ -4,6 +4,7 @@ As in the module beside it, no request leaves the machine, and pictures are left
 TUNEROI_SCREENSHOTS says.
 """
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from test_dashboard_browser import (  # the fixtures are used by name
 from estimator.dashboard.main import PAGES
 
 LOW, MIDDLE, HIGH = 1, 2, 3  # columns of the table on the page "Assumptions"
+WIDTHS, FIRST_ROW = (290, 84, 84, 84), 52  # of its columns, and where its first row is: pixels
 BENCHMARK_MS = 300_000
 SMALL_MODEL = "EleutherAI/pythia-14m"
 
@@ -42,7 +44,7 @@ def test_an_analyst_picks_a_template_moves_a_slider_and_takes_the_workbook_away(
     third = one.verdict.split(" because ")[0]
     with one.page.expect_download(timeout=PATIENCE_MS) as download:
         one.page.get_by_role("button", name="Workbook (Excel)").click()
-    book = openpyxl.load_workbook(Path(download.value.path()))
+    book = openpyxl.load_workbook(io.BytesIO(Path(download.value.path()).read_bytes()))
     cells = [str(c.value) for sheet in book for row in sheet.iter_rows() for c in row if c.value]
     assert sum(cell.startswith("=") for cell in cells) > 100
     assert any("set in the dashboard" in cell for cell in cells), "the change is in the workbook"
@@ -77,8 +79,12 @@ def test_an_edit_in_the_table_changes_the_verdict_and_the_link_restores_it(
     other = visit(one.page.url.removeprefix(f"{one.address}/"), ready="[data-testid=stDataFrame]")
     assert said(other) == said(one) != before
     other.page.get_by_role("link", name="Decide").click()
-    back = other.page.locator(f".st-key-reset-{COST.replace('.', '-')} button")
-    back.wait_for()
+    other.page.wait_for_selector("h1.verdict")
+    settled(other)
+    place = f".st-key-reset-{COST.replace('.', '-')}"
+    alone = "place => document.querySelectorAll(place).length === 1"
+    other.page.wait_for_function(alone, arg=place)  # until the page before has gone
+    back = other.page.locator(f"{place} button").first
     other.picture("decide-edited")
     edited = other.verdict
     back.click()
@@ -104,17 +110,24 @@ def find(one: Visit, words: str) -> None:
     settled(one)
 
 
-def type_into(one: Visit, column: int, number: str) -> None:
-    """Type over a cell of the table's first row by keyboard, as in a spreadsheet."""
-    table = one.page.locator("[data-testid=stDataFrame] canvas").first
-    place = table.bounding_box()
-    widths = (290, 84, 84, 84)
-    left = sum(widths[:column]) + widths[column] / 2
-    one.page.mouse.click(place["x"] + left, place["y"] + 52)
+def choose(one: Visit, column: int) -> None:
+    """Click on a cell of the first row; the table is a canvas, so by its place."""
+    place = one.page.locator("[data-testid=stDataFrame] canvas").first.bounding_box()
+    left = sum(WIDTHS[:column]) + WIDTHS[column] / 2
+    one.page.mouse.click(place["x"] + left, place["y"] + FIRST_ROW)
     chosen = f"[data-testid=glide-cell-{column}-0][aria-selected=true]"
     one.page.wait_for_selector(chosen, state="attached")
-    one.page.keyboard.type(number, delay=20)
+
+
+def type_into(one: Visit, column: int, number: str) -> None:
+    """Type over a cell of the table's first row by keyboard, as in a spreadsheet."""
+    choose(one, 0)  # else a click on a cell that is chosen already opens its editor at once
+    choose(one, column)
     one.page.keyboard.press("Enter")
+    editor = one.page.locator("#portal input")
+    editor.fill(number)
+    editor.press("Enter")
+    editor.wait_for(state="detached")
     settled(one)
 
 

@@ -122,6 +122,7 @@ def _table(wanted: Sequence[Row], key: str, paths: Sequence[str]) -> None:
             column_config={
                 "Input": st.column_config.TextColumn(width=290),
                 **columns,
+                "Known by": st.column_config.TextColumn(width=125),
                 "As of": st.column_config.TextColumn(width=110),
                 "Source": st.column_config.TextColumn(width="large"),
             },
