@@ -28,10 +28,10 @@ ROOT = Path(__file__).parent.parent
 SLIDER = "value.human_cost_usd_per_request"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 WATCH = """() => {
-  const chart = '.st-key-chart-values svg ';
+  const chart = '.chart-values svg ';
   const all = (what, read) => [...document.querySelectorAll(what)].map(read).join('|');
   const seen = () => [
-    all('h1.verdict, p.sure', e => e.textContent),
+    all('.verdict, p.sure', e => e.textContent),
     all(chart + 'text', e => e.textContent),
     all(chart + ':is(path, rect, circle)', e =>
       ['d', 'x', 'width', 'cx'].map(name => e.getAttribute(name))),
@@ -71,7 +71,7 @@ def main() -> None:
         )
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         page.goto(address)
-        page.wait_for_selector("h1.verdict")
+        page.wait_for_selector(".verdict")
         page.wait_for_selector(".st-key-chart-costs svg text")
         page.wait_for_timeout(1000)
         keys = ["ArrowRight"] * (moves // 2) + ["ArrowLeft"] * (moves // 2)

@@ -40,9 +40,9 @@ def opened(**link: str) -> AppTest:
 
 def html(app: AppTest, wanted: str) -> str:
     """The text of the first piece of HTML with this class."""
-    bodies = [str(element.proto.body) for element in app.get("html")]
+    bodies = [*(m.value for m in app.markdown), *(str(e.proto.body) for e in app.get("html"))]
     found = next(body for body in bodies if f'class="{wanted}"' in body)
-    return re.search(rf'class="{wanted}">(.*?)</', found).group(1)  # type: ignore[union-attr]
+    return re.search(rf'class="{wanted}"[^>]*>(.*?)</', found).group(1)  # type: ignore[union-attr]
 
 
 def verdict(app: AppTest) -> str:

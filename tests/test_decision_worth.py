@@ -141,6 +141,9 @@ def test_it_is_frank_when_nothing_is_worth_measuring() -> None:
     assert sentence(found) == "Nothing is worth finding out: no input could change the answer."
     clear = value_of_information(compare(load_scenario(EXAMPLES / "rare-contracts.yaml"), n=4096))
     assert clear.worthwhile == ()
+    for one in clear.studies:  # where judging more tells nothing, least is best
+        assert one.size is None or one.evsi_usd > 0 or one.size == min(one.study.sizes)
+    assert any(one.size is not None and one.evsi_usd == 0 for one in clear.studies)
     assert sentence(clear).startswith("Nothing is worth")
 
 

@@ -14,7 +14,7 @@ from estimator.report.svg import rows_svg
 STYLE = """
 <style>
 .kicker {margin: 0; font-size: 0.95rem; opacity: 0.75;}
-h1.verdict {font-size: clamp(1.45rem, 1.05rem + 1.5vw, 2.3rem); line-height: 1.25;
+.verdict {font-size: clamp(1.45rem, 1.05rem + 1.5vw, 2.3rem); line-height: 1.25;
   font-weight: 700; letter-spacing: -0.01em; padding: 0.2rem 0 0.6rem; margin: 0;
   max-width: 60rem; text-wrap: pretty;}
 p.sure {font-size: 1.05rem; margin: 0; max-width: 60rem;}
@@ -37,6 +37,12 @@ figure.lead img {display: block; width: 100%; height: 64px;}
 figure.lead figcaption {display: flex; justify-content: space-between; gap: 1rem;
   font-size: 0.8rem; opacity: 0.75;}
 img.lead {display: block; width: 100%; height: 34px; margin-top: -0.6rem;}
+div.beside {display: grid; grid-template-columns: 2fr 3fr; gap: 0.5rem 3rem;
+  margin: 0.8rem 0 0;}
+@media (max-width: 640px) {
+  div.beside {grid-template-columns: 100%;}
+  table.figures tbody th {white-space: normal;}
+}
 svg.rows {display: block; overflow: visible;}
 svg.rows text {fill: currentColor; font-size: 14px; font-variant-numeric: tabular-nums;}
 svg.rows text.tick {font-size: 12px; fill-opacity: 0.75;}
@@ -54,7 +60,11 @@ def text(words: str) -> str:
 
 def section(title: str, under: str) -> None:
     """A heading and a line that says how to read what follows."""
-    st.html(f'<h2 class="section">{text(title)}</h2><p class="under">{text(under)}</p>')
+    st.html(_heading(title, under))
+
+
+def _heading(title: str, under: str) -> str:
+    return f'<h2 class="section">{text(title)}</h2><p class="under">{text(under)}</p>'
 
 
 def aside(words: str) -> None:
@@ -89,9 +99,35 @@ def chart(key: str, drawn: Chart) -> None:
 
 def rows_chart(key: str, drawn: Chart) -> None:
     """A chart of rows, painted together with the words around it."""
-    with st.container(key=f"chart.{key}"):
-        picture = rows_svg(drawn.figure, drawn.finding)
-        st.markdown(f"<div>{picture}</div>", unsafe_allow_html=True)
+    _piece(_picture(key, drawn))
+
+
+def answer(
+    kicker: str, sentence: str, sure: str, charts: Iterable[tuple[str, str, str, Chart]]
+) -> None:
+    """The verdict, how sure it is, and charts beside each other: name, heading, line below, chart.
+
+    All in one piece, so that the browser paints them at once.
+    """
+    columns = "".join(
+        f"<div>{_heading(title, under)}{_picture(key, drawn)}</div>"
+        for key, title, under, drawn in charts
+    )
+    _piece(
+        f'<p class="kicker">{text(kicker)}</p>'
+        f'<div class="verdict" role="heading" aria-level="1">{text(sentence)}</div>'
+        f'<p class="sure"><strong>How sure:</strong> {text(sure)}</p>'
+        f'<div class="beside">{columns}</div>'
+    )
+
+
+def _picture(key: str, drawn: Chart) -> str:
+    return f'<div class="chart-{key}">{rows_svg(drawn.figure, drawn.finding)}</div>'
+
+
+def _piece(content: str) -> None:
+    """HTML with pictures in it, which `st.html` would strip; a blank line would end it."""
+    st.markdown(f"<div>{' '.join(content.splitlines())}</div>", unsafe_allow_html=True)
 
 
 def as_it_is(figure: Figure) -> Any:

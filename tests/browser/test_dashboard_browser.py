@@ -118,17 +118,17 @@ class Visit:
 
     def open(self, query: str = "", ready: str = ".st-key-chart-costs svg text") -> "Visit":
         self.page.goto(f"{self.address}/{query}")
-        self.page.wait_for_selector("h1.verdict, p.sure")
+        self.page.wait_for_selector(".verdict, p.sure")
         self.page.wait_for_selector(ready)
         return self
 
     @property
     def verdict(self) -> str:
-        return str(self.page.inner_text("h1.verdict"))
+        return str(self.page.inner_text(".verdict"))
 
     def wait_for_another(self, verdict: str) -> None:
         self.page.wait_for_function(
-            "old => document.querySelector('h1.verdict')?.innerText !== old", arg=verdict
+            "old => document.querySelector('.verdict')?.innerText !== old", arg=verdict
         )
 
     def slider(self, path: str) -> Any:
@@ -162,7 +162,7 @@ def test_verdict_first_and_nothing_wider_than_the_screen(
 ) -> None:
     one = visit(viewport={"width": width, "height": height}, color_scheme=scheme)
     assert one.page.evaluate("document.documentElement.scrollWidth") <= width
-    top = one.page.locator("h1.verdict").bounding_box()["y"]
+    top = one.page.locator(".verdict").bounding_box()["y"]
     drawn = one.page.locator("[data-testid=stPlotlyChart], svg.rows")
     places = (chart.bounding_box() for chart in drawn.all())
     charts = [box["y"] for box in places if box]

@@ -79,7 +79,7 @@ def test_an_edit_in_the_table_changes_the_verdict_and_the_link_restores_it(
     other = visit(one.page.url.removeprefix(f"{one.address}/"), ready="[data-testid=stDataFrame]")
     assert said(other) == said(one) != before
     other.page.get_by_role("link", name="Decide").click()
-    other.page.wait_for_selector("h1.verdict")
+    other.page.wait_for_selector(".verdict")
     settled(other)
     place = f".st-key-reset-{COST.replace('.', '-')}"
     alone = "place => document.querySelectorAll(place).length === 1"

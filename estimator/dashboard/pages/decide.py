@@ -8,6 +8,7 @@ from estimator.dashboard.downloads import downloads
 from estimator.dashboard.results import cash_flow, claimed, leads
 from estimator.dashboard.session import Shown, current
 from estimator.dashboard.views import (
+    answer,
     aside,
     chart,
     finding_list,
@@ -17,19 +18,15 @@ from estimator.dashboard.views import (
     rows_chart,
     section,
     table,
-    text,
 )
 from estimator.decision.wording import about, capitalised
 from estimator.report.charts import Chart
 
 
 def page(shown: Shown) -> None:
-    """The whole page; verdict and first charts are sent at once, to be painted together."""
-    above = st.container()
+    """The whole page, the verdict first."""
     _verdict(shown)
-    _alternatives(shown)
-    with above:
-        changes(shown)
+    changes(shown)
     table("The same as a table", shown.decision.values)
     _cash_flow(shown)
     _doubts(shown)
@@ -45,27 +42,26 @@ def _verdict(shown: Shown) -> None:
         st.error(plain(problem), icon=":material/error:")
     for notice in shown.wish.notices:
         st.warning(plain(notice), icon=":material/link_off:")
-    kicker = f"{scenario.name} · {scenario.horizon_months} months"
-    st.html(
-        f'<p class="kicker">{text(kicker)}</p>'
-        f'<h1 class="verdict">{text(verdict.sentence)}</h1>'
-        f'<p class="sure"><strong>How sure:</strong> {text(verdict.confidence)}. '
-        f"{text(verdict.next_step)}</p>"
-    )
-
-
-def _alternatives(shown: Shown) -> None:
     found = shown.decision
-    left, right = st.columns([2, 3], gap="large")
-    with left:
-        section("How often each is the best", f"Out of {found.futures} simulated futures.")
-        rows_chart("chances", found.chances)
-    with right:
-        section(
-            "What each is worth against doing nothing",
-            "Dot: expected value. Bar: 8 of 10 futures. Today's money.",
-        )
-        rows_chart("values", found.values)
+    answer(
+        f"{scenario.name} · {scenario.horizon_months} months",
+        verdict.sentence,
+        f"{verdict.confidence}. {verdict.next_step}",
+        (
+            (
+                "chances",
+                "How often each is the best",
+                f"Out of {found.futures} simulated futures.",
+                found.chances,
+            ),
+            (
+                "values",
+                "What each is worth against doing nothing",
+                "Dot: expected value. Bar: 8 of 10 futures. Today's money.",
+                found.values,
+            ),
+        ),
+    )
 
 
 def _cash_flow(shown: Shown) -> None:
