@@ -17,7 +17,7 @@ dashboard: $(VENV)/base ## Open the what-if dashboard
 	@$(BIN)/tuneroi dashboard
 
 test: $(VENV)/dev lint types ## Check style and types, then run every test
-	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest -n auto
 
 lint: $(VENV)/dev ## Check style
 	@$(BIN)/ruff check .
@@ -29,9 +29,9 @@ types: $(VENV)/dev ## Check types
 docs: $(VENV)/dev ## Build the documentation into site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
-mutation: $(VENV)/dev ## Change formulas and see whether a test notices
+mutation: $(VENV)/dev ## Change formulas and see whether a test notices: FORMULAS='estimator.training.spot*'
 	@$(PIP) install mutmut
-	@$(BIN)/mutmut run --max-children 1
+	@$(BIN)/mutmut run --max-children 1 $(if $(FORMULAS),'$(FORMULAS)')
 
 audit: $(VENV)/base ## Look up known faults of the dependencies (needs the network)
 	@$(PIP) install --constraint constraints.txt pip-audit || echo "audit: pip-audit cannot be installed"

@@ -1,7 +1,12 @@
 """Settings that every test shares."""
 
+import os
+
 import pytest
 from hypothesis import HealthCheck, settings
+
+# Idle threads of numpy's algebra take the time of tests that run side by side, and count as theirs.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # A deadline per example would assert on wall-clock time, which is noise on a busy machine.
 settings.register_profile(

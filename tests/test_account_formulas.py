@@ -166,7 +166,7 @@ def compared(
             npv_usd=npv,
             tco_usd=cost,
             roi=npv,
-            payback_months=npv,
+            horizon_months=steady.scenario.horizon_months,
             probability_best=0.2,
             expected_regret_usd=7.0,
         )

@@ -100,7 +100,7 @@ def _decision(found: Comparison) -> Decision:
         verdict=found.verdict,
         labels={outcome.account.id: outcome.account.label for outcome in outcomes},
         chances=chance_chart(found),
-        values=value_chart(found),
+        values=value_chart(found, dates=False),
         information=information_chart(found),
         evpi_usd=found.evpi_usd,
         own_costs=own_cost_chart(found),
@@ -113,6 +113,14 @@ def _decision(found: Comparison) -> Decision:
         futures=f"{found.draws.n:,}",
         footer=_footer(found),
     )
+
+
+@_keep(st.cache_data, 64)
+def alternatives(scenario_yaml: str, n: int = DRAWS, seed: int = SEED) -> Chart:
+    """What each alternative is worth, with all that its table says."""
+    found = comparison(scenario_yaml, n, seed)
+    with shown_in(found.scenario.currency):
+        return value_chart(found)
 
 
 @_keep(st.cache_data, 128)

@@ -52,12 +52,19 @@ class Outcome:
     """Present value of all costs, the requests that people still handle included."""
     roi: FloatArray
     """Net present value over own costs (all but people handling requests); nan without costs."""
-    payback_months: FloatArray
-    """Months until the cumulative cash reaches zero for good; nan when it never does."""
+    horizon_months: int
     probability_best: float
     """Share of draws in which no alternative has a higher net present value."""
     expected_regret_usd: float
     """Mean loss from choosing this alternative instead of each draw's best."""
+
+    @property
+    def payback_months(self) -> FloatArray:
+        """Months until the cumulative cash reaches zero for good; nan when it never does.
+
+        Worked out when asked for: as long as all else about the alternative takes.
+        """
+        return account_payback_months(self.account, self.npv_usd.size, self.horizon_months)
 
     def __repr__(self) -> str:
         return f"<Outcome of {self.account.id!r}: the best in {self.probability_best:.0%} of draws>"
@@ -180,7 +187,7 @@ def _outcome(
         npv_usd=npv_usd,
         tco_usd=present_value_usd(account.items, "cost", n),
         roi=_roi(account, npv_usd, n),
-        payback_months=account_payback_months(account, n, world.months),
+        horizon_months=world.months,
         probability_best=best,
         expected_regret_usd=regret,
     )

@@ -94,8 +94,12 @@ def chance_chart(comparison: Comparison) -> Chart:
     )
 
 
-def value_chart(comparison: Comparison) -> Chart:
-    """What each alternative is worth against doing nothing: expected value and P10 to P90."""
+def value_chart(comparison: Comparison, *, dates: bool = True) -> Chart:
+    """What each alternative is worth against doing nothing: expected value and P10 to P90.
+
+    `dates`: whether its table also says when each goes live and pays back, which takes longer
+    than the chart.
+    """
     outcomes = ordered(comparison)
     ranges = [_numbers(outcome.npv_usd) for outcome in outcomes]
     labels = [outcome.account.label for outcome in outcomes]
@@ -151,10 +155,12 @@ def value_chart(comparison: Comparison) -> Chart:
             "Median",
             "1 in 10 above",
             "Total cost",
-            "Goes live",
-            "Pays back",
+            *(("Goes live", "Pays back") if dates else ()),
         ),
-        rows=tuple(map(_value_row, outcomes, ranges)),
+        rows=tuple(
+            (*_value_row(outcome, npv), *(_dates(outcome) if dates else ()))
+            for outcome, npv in zip(outcomes, ranges, strict=True)
+        ),
     )
 
 
@@ -172,9 +178,11 @@ def _value_row(outcome: Outcome, npv: Mapping[str, float]) -> tuple[str, ...]:
         percent(outcome.probability_best),
         *(money(npv[name]) for name in ("mean", "p10", "p50", "p90")),
         money(float(np.median(outcome.tco_usd))),
-        _months(outcome.account.go_live_months),
-        _payback(outcome),
     )
+
+
+def _dates(outcome: Outcome) -> tuple[str, str]:
+    return _months(outcome.account.go_live_months), _payback(outcome)
 
 
 def cash_flow_chart(comparison: Comparison, alternative: AlternativeId) -> Chart:

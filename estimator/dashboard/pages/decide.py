@@ -5,7 +5,7 @@ import streamlit as st
 from estimator.dashboard.changes import changes
 from estimator.dashboard.declared import plain
 from estimator.dashboard.downloads import downloads
-from estimator.dashboard.results import cash_flow, claimed, leads
+from estimator.dashboard.results import alternatives, cash_flow, claimed, leads
 from estimator.dashboard.session import Shown, current
 from estimator.dashboard.views import (
     answer,
@@ -27,7 +27,7 @@ def page(shown: Shown) -> None:
     """The whole page, the verdict first."""
     _verdict(shown)
     changes(shown)
-    table("The same as a table", shown.decision.values)
+    table("The same as a table", alternatives(shown.yaml))
     _cash_flow(shown)
     _doubts(shown)
     _costs(shown)
