@@ -41,7 +41,7 @@ div.beside {display: grid; grid-template-columns: 2fr 3fr; gap: 0.5rem 3rem;
   margin: 0.8rem 0 0;}
 @media (max-width: 640px) {
   div.beside {grid-template-columns: 100%;}
-  table.figures tbody th {white-space: normal;}
+  table.figures tbody th {white-space: normal; min-width: 9.5rem; line-height: 1.3;}
 }
 svg.rows {display: block; overflow: visible;}
 svg.rows text {fill: currentColor; font-size: 14px; font-variant-numeric: tabular-nums;}

@@ -15,6 +15,7 @@ from estimator.quantity import FloatArray, Quantity
 from estimator.report.charts import Chart
 from estimator.report.drawn import charts_of
 from estimator.report.inputs import spread
+from estimator.report.project_charts import role_words
 from estimator.report.ranges import range_of
 from estimator.report.text import ordered
 from estimator.scenario import Scenario
@@ -22,7 +23,6 @@ from estimator.scenario.files import dump_scenario
 from estimator.scenario.inputs import describe_input
 
 HASH_DIGITS = 12
-SHORT_WORDS = {"ai": "AI", "ml": "ML", "mlops": "MLOps", "qa": "QA"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +149,7 @@ def _projects(comparison: Comparison) -> Iterator[Section]:
             continue
         days = account.project.person_days_by_role
         people = ", ".join(
-            f"{_role(role)} {np.median(d):.0f}"
+            f"{role_words(role)} {np.median(d):.0f}"
             for role, d in sorted(days.items(), key=lambda item: -float(np.median(item[1])))
         )
         live, late = (_months_at(account.go_live_months, share) for share in (0.5, 0.8))
@@ -173,11 +173,6 @@ def _months_at(sample: FloatArray, share: float) -> str:
     never_last = np.where(np.isnan(sample), np.inf, sample)
     months = float(np.quantile(never_last, share, method="inverted_cdf"))
     return f"{months:.1f}" if np.isfinite(months) else "never"
-
-
-def _role(name: str) -> str:
-    """A role in words: "ML engineer"."""
-    return " ".join(SHORT_WORDS.get(word, word) for word in name.split("_"))
 
 
 def _own_inputs(inputs: Mapping[str, Quantity]) -> Iterator[Section]:

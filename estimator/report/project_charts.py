@@ -31,6 +31,7 @@ from estimator.report.figures import (
 ROLE_COLOURS = (BLUE, ORANGE, GREEN, SKY, VERMILLION, PURPLE, YELLOW, GREY)
 OFTEN_CRITICAL = 0.5  # from here on an activity is drawn as one that decides the date
 SHOWN_ROLES = len(ROLE_COLOURS)
+SHORT_WORDS = {"ai": "AI", "ml": "ML", "mlops": "MLOps", "qa": "QA"}
 
 
 def gantt_chart(account: Account) -> Chart | None:
@@ -133,11 +134,11 @@ def people_chart(account: Account) -> Chart | None:
     data = [
         {
             "type": "bar",
-            "name": role.replace("_", " "),
+            "name": role_words(role),
             "x": numbers,
             "y": people[role].tolist(),
             "marker": {"color": ROLE_COLOURS[i % SHOWN_ROLES]},
-            "hovertext": [f"{role.replace('_', ' ')}: {x:.1f}" for x in people[role]],
+            "hovertext": [f"{role_words(role)}: {x:.1f}" for x in people[role]],
             "hoverinfo": "text",
         }
         for i, role in enumerate(roles)
@@ -151,10 +152,15 @@ def people_chart(account: Account) -> Chart | None:
     return Chart(
         figure={"data": data, "layout": layout},
         finding=f"{account.label}: at most {totals[peak]:.1f} full-time people, in month "
-        f"{peak + 1}; most work falls to {roles[0].replace('_', ' ')}.",
+        f"{peak + 1}; most work falls to {role_words(roles[0])}.",
         columns=("Role", *(f"Month {m}" for m in numbers)),
         rows=(
-            *((r.replace("_", " "), *(f"{x:.1f}" for x in people[r])) for r in roles),
+            *((role_words(r), *(f"{x:.1f}" for x in people[r])) for r in roles),
             ("all", *(f"{x:.1f}" for x in totals)),
         ),
     )
+
+
+def role_words(name: str) -> str:
+    """A role in words: "ML engineer"."""
+    return " ".join(SHORT_WORDS.get(word, word) for word in name.split("_"))

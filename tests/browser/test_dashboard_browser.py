@@ -219,7 +219,7 @@ def test_a_model_nobody_knows_is_explained(visit: Any) -> None:
 
 def test_every_picture_has_words_and_headings_are_in_order(visit: Any) -> None:
     page = visit().page
-    assert page.locator("h1").count() == 1
+    assert page.get_by_role("heading", level=1).count() == 1
     assert page.evaluate("[...document.images].every(image => image.alt.length > 20)")
     charts = page.locator("[data-testid=stPlotlyChart][role=figure], svg.rows[role=img]")
     labels = [chart.get_attribute("aria-label") for chart in charts.all()]
@@ -235,7 +235,7 @@ STREAMLITS_OWN = {"svg-img-alt"}
 def settled(one: Any) -> None:
     """Wait until the script has run and nothing spins any more."""
     one.page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-    one.page.wait_for_selector("h1, h2.section")
+    one.page.wait_for_selector(".verdict, h2.section")
     one.page.wait_for_selector("[data-testid=stSpinner]", state="detached")
 
 
