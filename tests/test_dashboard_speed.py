@@ -29,6 +29,7 @@ START = template("support-assistant")
 INPUT = next(sliders(START, (COST,)))
 VALUES = [value for value in INPUT.options if value != INPUT.default][-12:]
 SECONDS = 120
+EMPTY_PAGES = 60  # it is about 40: twenty sliders, five charts, and the reading of a scenario
 
 
 @pytest.fixture(autouse=True)
@@ -128,3 +129,14 @@ def test_an_answer_seen_before_costs_a_few_readings_of_the_scenario() -> None:
     moves = [cpu_seconds(moved, app, value) for value in VALUES[8:10] * 4]
     readings = [cpu_seconds(parse_scenario, text) for _ in moves]
     assert min(moves) < 6 * min(readings)
+
+
+def test_an_answer_seen_before_costs_a_bounded_number_of_empty_pages() -> None:
+    app = opened()
+    for value in VALUES[8:10]:
+        moved(app, value)
+    empty = AppTest.from_string("import streamlit as st; st.write('nothing')").run()
+    moves = [cpu_seconds(moved, app, value) for value in VALUES[8:10] * 4]
+    pages = [cpu_seconds(empty.run) for _ in moves]
+    print(f"a move to a known answer: {min(moves) / min(pages):.1f} empty pages")
+    assert min(moves) < EMPTY_PAGES * min(pages)

@@ -74,6 +74,10 @@ def test_a_file_is_written_whole_and_read_back(tmp_path: Path) -> None:
             "demand: {requests_per_month: 3, in_scope_share: 1.5}",
             ["in_scope_share", "1.5", "at most 1"],
         ),
+        (
+            "demand: {requests_per_month: {p10: 0, p90: 3}}",
+            ["requests_per_month", "p10 is 0", "min, mode and max"],
+        ),
         (MINIMAL + "horizon_months: 500", ["line 2", "horizon_months", "500", "120"]),
         (MINIMAL + "alternatives: [rag, magic]", ["alternatives", "magic", "'saas'"]),
         (MINIMAL + "training: {gpu: h1000}", ["h1000", "nearest known"]),

@@ -40,6 +40,10 @@ class In:
             if number and not SMALLEST <= abs(number) <= LARGEST:
                 allowed = f"0 or of a size from {SMALLEST:g} to {LARGEST:g} {self.unit}"
                 raise ValueError(f"{number:g} given; must be {allowed}")
+        if self.ge == 0 and quantity.p10 == 0 and not quantity.is_fixed:
+            raise ValueError(
+                "p10 is 0, so one in ten would lie below 0; give min, mode and max, or low and high"
+            )
         return Quantity.model_validate({**quantity.model_dump_fields(), "unit": self.unit})
 
     def __get_pydantic_core_schema__(
