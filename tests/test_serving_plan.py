@@ -252,3 +252,8 @@ def test_unknown_formats_and_programs_name_the_known() -> None:
         plan(weights="fp9")
     with pytest.raises(CatalogError, match=r"serving stack 'vlm'.*vllm"):
         plan(program="vlm")
+
+
+def test_without_offers_there_is_nothing_to_plan() -> None:
+    with pytest.raises(InputError, match="no offers"):
+        plan_serving(EIGHT, NEED, ())

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from estimator.errors import InputError
 from estimator.hardware.energy import EnergyUse, energy_use
 from estimator.llm.adapters import AdapterSpec, count_trainable
 from estimator.llm.architecture import Architecture
@@ -146,6 +147,8 @@ def plan_serving(
     Speed varies by the spread of measured over predicted throughput, the price between the lowest
     and the highest seen for the offer; both are drawn together for every offer.
     """
+    if not offers:
+        raise InputError("no offers to serve on; give some, such as pricing.offers.gpu_offers()")
     model, stack = served_model(architecture, weights=weights), serving_stack(program)
     adapters_bytes = adapter_bytes(architecture, need)
     speed, price = _draws()

@@ -204,7 +204,8 @@ def test_a_bad_file_is_explained_and_a_good_one_shown_and_saved(visit: Any, tmp_
     upload.set_input_files(good)
     one.wait_for_another(before)
     assert "Our desk" in one.page.inner_text("p.kicker")
-    with one.page.expect_download() as download:
+    settled(one)
+    with one.page.expect_download(timeout=PATIENCE_MS) as download:
         one.page.get_by_role("button", name="Download this scenario").click()
     assert download.value.suggested_filename == "our-desk.yaml"
     assert "Our desk" in Path(download.value.path()).read_text("utf-8")
@@ -292,6 +293,7 @@ def test_the_answer_can_be_taken_away(visit: Any) -> None:
         "Line items (CSV)": b"alternative,",
     }
     for label, first in firsts.items():
+        settled(one)
         with one.page.expect_download(timeout=PATIENCE_MS) as download:
             one.page.get_by_role("button", name=label).click()
         assert download.value.suggested_filename.startswith("support-assistant.")

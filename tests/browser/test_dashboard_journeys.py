@@ -42,6 +42,7 @@ def test_an_analyst_picks_a_template_moves_a_slider_and_takes_the_workbook_away(
     slider.press("Home")
     one.wait_for_another(second)
     third = one.verdict.split(" because ")[0]
+    settled(one)  # the verdict is painted before the buttons below it are
     with one.page.expect_download(timeout=PATIENCE_MS) as download:
         one.page.get_by_role("button", name="Workbook (Excel)").click()
     book = openpyxl.load_workbook(io.BytesIO(Path(download.value.path()).read_bytes()))
