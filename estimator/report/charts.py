@@ -104,31 +104,10 @@ def value_chart(comparison: Comparison, *, dates: bool = True) -> Chart:
     ranges = [_numbers(outcome.npv_usd) for outcome in outcomes]
     labels = [outcome.account.label for outcome in outcomes]
     spans = [f"{money(r['p10'])} to {money(r['p90'])}" for r in ranges]
-    rows = list(range(len(labels)))
-    colours = _highlight(comparison, outcomes)
-    band = {
-        "type": "bar",
-        "orientation": "h",
-        "base": [r["p10"] for r in ranges],
-        "x": [r["p90"] - r["p10"] for r in ranges],
-        "y": rows,
-        "width": 0.2,
-        "opacity": 0.55,
-        "marker": {"color": colours},
-        "hoverinfo": "skip",
-    }
-    dots = {
-        "type": "scatter",
-        "mode": "markers",
-        "x": [r["mean"] for r in ranges],
-        "y": rows,
-        "marker": {"color": colours, "size": 13, "line": {"color": "white", "width": 1.5}},
-        "hovertext": [
-            f"{label}: {money(r['mean'])} expected, {span}"
-            for label, r, span in zip(labels, ranges, spans, strict=True)
-        ],
-        "hoverinfo": "text",
-    }
+    said = [
+        f"{label}: {money(r['mean'])} expected, {span}"
+        for label, r, span in zip(labels, ranges, spans, strict=True)
+    ]
     left, right = _value_scale(ranges)
     off = [not left <= r["mean"] <= right for r in ranges]
     worth = [
@@ -140,7 +119,10 @@ def value_chart(comparison: Comparison, *, dates: bool = True) -> Chart:
     layout["shapes"] = zero_marks(len(labels))
     layout["annotations"].append(note("doing nothing", x=0, y=1, yanchor="bottom", xref="x"))
     return Chart(
-        figure={"data": [band, dots], "layout": layout},
+        figure={
+            "data": _band_and_dots(ranges, _highlight(comparison, outcomes), said),
+            "layout": layout,
+        },
         finding="Worth against doing nothing, expected and 1 in 10 below to 1 in 10 above: "
         + "; ".join(
             f"{label} {money(r['mean'])} ({span})"
@@ -162,6 +144,34 @@ def value_chart(comparison: Comparison, *, dates: bool = True) -> Chart:
             for outcome, npv in zip(outcomes, ranges, strict=True)
         ),
     )
+
+
+def _band_and_dots(
+    ranges: Sequence[Mapping[str, float]], colours: Sequence[str], said: Sequence[str]
+) -> list[Figure]:
+    """A bar from P10 to P90 and a dot at the mean of each row, with what is said of it."""
+    rows = list(range(len(ranges)))
+    band = {
+        "type": "bar",
+        "orientation": "h",
+        "base": [r["p10"] for r in ranges],
+        "x": [r["p90"] - r["p10"] for r in ranges],
+        "y": rows,
+        "width": 0.2,
+        "opacity": 0.55,
+        "marker": {"color": colours},
+        "hoverinfo": "skip",
+    }
+    dots = {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [r["mean"] for r in ranges],
+        "y": rows,
+        "marker": {"color": colours, "size": 13, "line": {"color": "white", "width": 1.5}},
+        "hovertext": said,
+        "hoverinfo": "text",
+    }
+    return [band, dots]
 
 
 def _value_scale(ranges: Sequence[Mapping[str, float]]) -> tuple[float, float]:
