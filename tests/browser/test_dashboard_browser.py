@@ -7,11 +7,7 @@ TUNEROI_REQUIRE_BROWSER is set. Pictures are left in the folder that TUNEROI_SCR
 import importlib
 import json
 import os
-import re
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,7 +25,9 @@ else:
         "playwright.sync_api", reason="the browser tests need playwright", exc_type=ImportError
     )
 
-from estimator.cli.dashboard import ENVIRONMENT, server_command  # noqa: E402
+from visitor import served  # noqa: E402
+
+from estimator.cli.dashboard import ENVIRONMENT  # noqa: E402
 from estimator.dashboard.main import PAGES  # noqa: E402
 
 ROOT = Path(__file__).parent.parent.parent
@@ -47,49 +45,12 @@ PATIENCE_MS = 60_000
 COST = "value.human_cost_usd_per_request"
 
 
-def die_with_parent() -> None:
-    """Let the server end with the tests, however they end (Linux)."""
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
-
-
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("server")
-    log = folder / "log.txt"
-    with (
-        log.open("w") as sink,
-        subprocess.Popen(
-            server_command(0, "127.0.0.1"),
-            stdout=sink,
-            stderr=subprocess.STDOUT,
-            cwd=ROOT,
-            env={**ENVIRONMENT, **os.environ, "TUNEROI_DATA": str(folder / "data")},
-            preexec_fn=die_with_parent,
-        ) as server,
-    ):
-        try:
-            yield first_address(server, log)
-        finally:
-            server.terminate()
-            try:
-                server.wait(10)
-            except subprocess.TimeoutExpired:
-                server.kill()
-
-
-def first_address(server: "subprocess.Popen[bytes]", log: Path) -> str:
-    for _ in range(600):
-        if found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text("utf-8")):
-            return found.group(0)
-        try:
-            server.wait(0.1)
-            break
-        except subprocess.TimeoutExpired:
-            continue
-    raise AssertionError(f"the server did not start: {log.read_text('utf-8')}")
+    environment = {**ENVIRONMENT, **os.environ, "TUNEROI_DATA": str(folder / "data")}
+    with served("127.0.0.1", folder / "run", environment) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="module")
